@@ -16,7 +16,7 @@ pub mod shape;
 pub const HEADER_BYTES: usize = 4;
 
 /// A buffer that has grown beyond this is given back once it is empty.
-const KEEP_BYTES: usize = 256 * 1024;
+pub(crate) const KEEP_BYTES: usize = 64 * 1024;
 
 /// Encodes `value` as one frame. `max` is the largest body allowed, in bytes.
 ///
