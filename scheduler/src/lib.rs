@@ -1,1 +1,36 @@
-//! See ARCHITECTURE.md.
+//! The scheduler's core: decides what runs where, on how many machines, within which quota.
+//!
+//! It reads no clock, does no I/O, starts no thread and awaits nothing: a driver hands it values and does
+//! what it says. The same core runs in a cluster, in a simulator, and inside other programs.
+//!
+//! ```text
+//! Input -> Core::step(now, input) -> [leader: plan -> commands] -> log -> committed -> State::apply
+//!       -> Effects -> driver (disk, wire, provider, process, clock) -> Input ...
+//! ```
+
+pub mod command;
+pub mod consensus;
+mod core;
+pub mod effect;
+pub mod event;
+pub mod forecast;
+pub mod ids;
+pub mod index;
+pub mod input;
+pub mod limits;
+pub mod message;
+pub mod pages;
+pub mod plan;
+mod reactor;
+pub mod refusal;
+pub mod resources;
+pub mod state;
+pub mod time;
+pub mod watch;
+
+pub use crate::core::{Core, Member};
+pub use effect::{Effect, Outcome};
+pub use input::{Input, ProviderEvent};
+pub use limits::Limits;
+pub use refusal::Refusal;
+pub use state::State;

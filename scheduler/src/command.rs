@@ -1,0 +1,244 @@
+//! What the replicated log says: closed enums, decided before they enter it and re-checked by `apply`.
+
+use crate::ids::{ContentId, Fence, NodeId, PoolId, Slot};
+use crate::message::Report;
+use crate::resources::{Need, Tier, VmSize};
+use crate::time::{Millis, WallMicros};
+use serde::{Deserialize, Serialize};
+
+/// One entry of the log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// What `State::now` becomes.
+    pub now: Millis,
+    /// The leader's wall clock; annotates only.
+    pub wall: WallMicros,
+    /// What happens, in this order.
+    pub commands: Vec<Command>,
+}
+
+/// One change of what all replicas agree on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Command {
+    /// Asked for by a client.
+    Client(ClientCommand),
+    /// Decided by the planner.
+    Plan(PlanCommand),
+    /// Seen by a worker, a provider or the leader's own watch.
+    Observed(Observation),
+}
+
+/// What a client may ask for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ClientCommand {
+    /// A new run, or the same one again.
+    Submit(Box<Submit>),
+    /// End a run, or one element of it.
+    Cancel(RunSelector),
+    /// Queue what failed or was cancelled again.
+    Retry(RunSelector),
+    /// Make a pool, or change one.
+    ApplyPool(Box<PoolSettings>),
+    /// Remove a pool.
+    DeletePool {
+        /// The workspace that owns it.
+        workspace: String,
+        /// The pool's name.
+        pool: String,
+        /// Cancel its runs instead of refusing.
+        force: bool,
+    },
+    /// Set or lift a limit.
+    SetQuota {
+        /// What is limited.
+        key: QuotaKey,
+        /// In vCPU; `None` lifts it.
+        limit: Option<u64>,
+    },
+}
+
+/// A run, as its client describes it; what the core does not decide by stays in `body`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Submit {
+    /// Chosen by the client before sending: the run's identity, and its idempotency key.
+    pub name: String,
+    /// Its tenant.
+    pub workspace: String,
+    /// The group it is listed under.
+    pub experiment: String,
+    /// The pool it asks for; the workspace's default pool when absent.
+    pub pool: Option<String>,
+    /// How many elements; 1 for a run that is not an array.
+    pub count: u32,
+    /// What each element needs.
+    pub need: Need,
+    /// Higher goes first.
+    pub priority: u8,
+    /// How often an element whose program failed is tried again.
+    pub retries: u16,
+    /// What a worker does when it hears of no controller.
+    pub on_disconnect: OnDisconnect,
+    /// Between SIGTERM and SIGKILL.
+    pub grace: Millis,
+    /// The digest of `body`; two submissions of one name are the same run if this is the same.
+    pub digest: ContentId,
+    /// The run's specification, opaque here.
+    #[serde(with = "serde_bytes")]
+    pub body: Vec<u8>,
+}
+
+/// What a worker does with a run when it hears of no controller for a lease.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnDisconnect {
+    /// Goes on: silence kills nothing.
+    #[default]
+    Continue,
+    /// Stops it.
+    Stop,
+}
+
+/// Which run, or which element of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunSelector {
+    /// The tenant.
+    pub workspace: String,
+    /// The run's name.
+    pub run: String,
+    /// One element; all when absent.
+    pub element: Option<u32>,
+}
+
+/// A pool, as its owner describes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolSettings {
+    /// The tenant that owns it.
+    pub workspace: String,
+    /// Its name in that tenant.
+    pub name: String,
+    /// Where its VMs are; part of what quota counts by.
+    pub region: String,
+    /// Copied from the catalogue.
+    pub size: VmSize,
+    /// How its VMs are paid for.
+    pub tier: Tier,
+    /// Never fewer nodes than this.
+    pub min_instances: u32,
+    /// Never more nodes than this.
+    pub max_instances: u32,
+    /// How long a node stays without work.
+    pub idle_time_before_scale_down: Millis,
+    /// Where its VMs come from, and how: for the provider alone.
+    #[serde(with = "serde_bytes")]
+    pub provider: Vec<u8>,
+}
+
+/// What a quota limits: the vCPU of one family and tier in one region, over all workspaces or in one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct QuotaKey {
+    /// The region.
+    pub region: String,
+    /// The VM family.
+    pub family: String,
+    /// Dedicated and low-priority are counted apart.
+    pub tier: Tier,
+    /// One workspace; all together when absent.
+    pub workspace: Option<String>,
+}
+
+impl std::fmt::Display for QuotaKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({}, {}", self.family, self.tier, self.region)?;
+        match &self.workspace {
+            Some(workspace) => write!(f, ", workspace {workspace})"),
+            None => write!(f, ")"),
+        }
+    }
+}
+
+/// What the planner may decide.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum PlanCommand {
+    /// Place an element on a node.
+    Start {
+        /// What.
+        slot: Slot,
+        /// Where.
+        node: NodeId,
+    },
+    /// Ask the provider for one more node.
+    RequestNode {
+        /// For this pool.
+        pool: PoolId,
+    },
+    /// Give a node back: it is idle for long, broken, or its pool shrinks.
+    ReleaseNode {
+        /// Which.
+        node: NodeId,
+        /// Why, for people.
+        reason: ReleaseReason,
+    },
+    /// Drop runs that ended long ago, the oldest first.
+    Forget {
+        /// Runs that ended, by id.
+        runs: Vec<crate::ids::RunId>,
+    },
+}
+
+/// Why a node is given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReleaseReason {
+    /// No work for the pool's idle time.
+    Idle,
+    /// It cannot run anything.
+    Unusable,
+    /// Its pool is being deleted, or `max_instances` was cut.
+    PoolShrunk,
+}
+
+/// What somebody saw.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Observation {
+    /// The provider works on a node.
+    NodeBooting {
+        /// Which.
+        node: NodeId,
+    },
+    /// A worker has attached.
+    NodeReady {
+        /// Which.
+        node: NodeId,
+        /// Drawn anew each time that a node's folder is made.
+        incarnation: u64,
+    },
+    /// The provider could not make it, or it broke.
+    NodeFailed {
+        /// Which.
+        node: NodeId,
+        /// What the provider said.
+        reason: String,
+    },
+    /// Silent for longer than the grace after a lease.
+    NodeLost {
+        /// Which.
+        node: NodeId,
+    },
+    /// The provider confirms that it is no more.
+    NodeGone {
+        /// Which.
+        node: NodeId,
+    },
+    /// An attempt ended.
+    Ended {
+        /// On this node.
+        node: NodeId,
+        /// How.
+        report: Box<Report>,
+    },
+    /// A worker that re-attached knows nothing of an attempt that it should have.
+    AttemptLost {
+        /// Which.
+        fence: Fence,
+    },
+}

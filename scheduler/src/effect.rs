@@ -1,0 +1,73 @@
+//! Everything a driver must do. A driver matches all of it, without a wildcard, and decides nothing.
+
+use crate::consensus::{Persist, SnapshotPoint};
+use crate::event::Event;
+use crate::ids::{ClientToken, NodeId, RunId};
+use crate::message::ToWorker;
+use crate::refusal::Refusal;
+use crate::state::State;
+
+/// One thing to do.
+#[derive(Debug)]
+pub enum Effect {
+    /// Write to the durable log, sync, then answer `Input::Persisted`. Nothing that depends on it has been
+    /// let out yet.
+    Persist(Persist),
+    /// Send to a node's worker, if it is connected; if not, drop it: it is derived again on attaching.
+    SendWorker {
+        /// To this node.
+        node: NodeId,
+        /// What.
+        message: ToWorker,
+    },
+    /// Make this node, if the provider is not about it already.
+    Provision {
+        /// Which; what it is made of stands in the state.
+        node: NodeId,
+    },
+    /// Take this node away, then answer `ProviderEvent::Gone`, also if it never was.
+    Release {
+        /// Which.
+        node: NodeId,
+    },
+    /// Answer a client: what it asked for is durable, or refused.
+    Reply {
+        /// Who asked.
+        token: ClientToken,
+        /// What came of it.
+        result: Result<Outcome, Refusal>,
+    },
+    /// Write to history.
+    Record(Box<Event>),
+    /// Save this snapshot off the core's thread, then answer `Input::SnapshotSaved`.
+    Snapshot {
+        /// Where it stands in the log.
+        point: SnapshotPoint,
+        /// A fork: later changes do not reach it.
+        state: Box<State>,
+    },
+    /// The durable log up to and with this index is no longer needed.
+    Compact {
+        /// The last index to drop.
+        index: u64,
+    },
+}
+
+/// What came of a client's command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A run is queued; `known` says that it was before.
+    Submitted {
+        /// Its number.
+        run: RunId,
+        /// The same name and body had been accepted before.
+        known: bool,
+    },
+    /// Cancelling, retrying: how many elements it touched.
+    Touched {
+        /// How many.
+        elements: u64,
+    },
+    /// Done.
+    Done,
+}

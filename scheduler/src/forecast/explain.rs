@@ -1,0 +1,281 @@
+//! Why a run waits: every reason, with its numbers and what would help.
+
+use crate::ids::{NodeId, PoolId, RunId};
+use crate::index::{Index, Rank};
+use crate::resources::{Need, Resources};
+use crate::state::State;
+use crate::state::pools::Pool;
+use crate::state::quota::Exhausted;
+use crate::time::Millis;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// One reason why elements of a run wait.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+pub enum Blocked {
+    /// Others come first.
+    Queue {
+        /// The pool.
+        pool: String,
+        /// Elements before it, of whatever shape.
+        ahead: u64,
+    },
+    /// No node has enough left.
+    Capacity {
+        /// The pool.
+        pool: String,
+        /// What an element needs.
+        need: String,
+        /// How many nodes are ready.
+        ready: u64,
+        /// The most that one of them has left.
+        best_free: Option<String>,
+    },
+    /// Nodes are on their way.
+    Booting {
+        /// The pool.
+        pool: String,
+        /// How many.
+        nodes: u64,
+        /// Since when the first of them, in milliseconds.
+        for_ms: u64,
+    },
+    /// The pool may not grow.
+    PoolMax {
+        /// The pool.
+        pool: String,
+        /// Its `max_instances`.
+        max_instances: u32,
+        /// Its nodes that exist or are on their way.
+        nodes: u32,
+    },
+    /// Quota leaves no room for one more node.
+    Quota {
+        /// What is limited.
+        limit_of: String,
+        /// The limit, in vCPU.
+        limit: u64,
+        /// What counts against it.
+        used: u64,
+        /// What one more node needs.
+        needed: u64,
+        /// What would help.
+        suggestion: String,
+    },
+    /// The provider could not make nodes.
+    BootFailed {
+        /// The pool.
+        pool: String,
+        /// What it said last.
+        error: String,
+        /// How many failures in a row.
+        failures: u32,
+        /// When it is tried again, in milliseconds.
+        retry_in_ms: u64,
+    },
+    /// Nodes whose worker is silent take nothing new.
+    Silent {
+        /// The pool.
+        pool: String,
+        /// How many.
+        nodes: u64,
+    },
+    /// Its pool is being deleted.
+    PoolDeleting {
+        /// The pool.
+        pool: String,
+    },
+}
+
+/// Every reason why elements of `run` wait; empty when none waits.
+pub fn explain(
+    state: &State,
+    index: &Index,
+    silent: &BTreeSet<NodeId>,
+    now: Millis,
+    run: RunId,
+) -> Vec<Blocked> {
+    let Some(found) = state.run(run).filter(|run| run.elements.counts().waiting > 0) else {
+        return Vec::new();
+    };
+    let Some(pool) = state.pool(found.pool) else {
+        return Vec::new();
+    };
+    let mut reasons = Vec::new();
+    if pool.deleting {
+        reasons.push(Blocked::PoolDeleting {
+            pool: pool.settings.name.clone(),
+        });
+        return reasons;
+    }
+    let ahead = index
+        .queue(found.pool)
+        .map_or(0, |queue| queue.ahead_of(Rank::of(run, found)));
+    if ahead > 0 {
+        reasons.push(Blocked::Queue {
+            pool: pool.settings.name.clone(),
+            ahead,
+        });
+    }
+    nodes(index, silent, now, found.pool, pool, &found.need, &mut reasons);
+    growth(state, now, pool, &mut reasons);
+    reasons
+}
+
+fn nodes(
+    index: &Index,
+    silent: &BTreeSet<NodeId>,
+    now: Millis,
+    id: PoolId,
+    pool: &Pool,
+    need: &Need,
+    reasons: &mut Vec<Blocked>,
+) {
+    let name = &pool.settings.name;
+    let nodes = index.pool_nodes(id);
+    let best = nodes.and_then(|nodes| nodes.by_free().map(|(free, _)| free).max_by_key(key));
+    reasons.push(Blocked::Capacity {
+        pool: name.clone(),
+        need: need.to_string(),
+        ready: nodes.map_or(0, |nodes| nodes.ready() as u64),
+        best_free: best.map(|free| free.to_string()),
+    });
+    let Some(nodes) = nodes else { return };
+    let quiet = nodes.by_free().filter(|(_, node)| silent.contains(node)).count() as u64;
+    if quiet > 0 {
+        reasons.push(Blocked::Silent {
+            pool: name.clone(),
+            nodes: quiet,
+        });
+    }
+    if let Some((since, _)) = nodes.coming().next() {
+        let (count, for_ms) = (nodes.coming().count() as u64, now.since(since).0);
+        reasons.push(Blocked::Booting {
+            pool: name.clone(),
+            nodes: count,
+            for_ms,
+        });
+    }
+}
+
+fn key(free: &Resources) -> (u32, u64) {
+    (free.vcpu, free.memory_mib)
+}
+
+/// What keeps the pool from getting one more node.
+fn growth(state: &State, now: Millis, pool: &Pool, reasons: &mut Vec<Blocked>) {
+    let settings = &pool.settings;
+    if pool.nodes >= settings.max_instances {
+        reasons.push(Blocked::PoolMax {
+            pool: settings.name.clone(),
+            max_instances: settings.max_instances,
+            nodes: pool.nodes,
+        });
+    }
+    let needed = u64::from(pool.capacity().vcpu);
+    for key in pool.quota_keys() {
+        if let Some(Exhausted { key, limit, used }) =
+            state.quota().exhausted(std::slice::from_ref(&key), needed)
+        {
+            let raise = used + needed;
+            let scope = key
+                .workspace
+                .as_ref()
+                .map_or(String::new(), |name| format!(" --workspace-limit {name}"));
+            let suggestion = format!(
+                "tidegate quota set {} {raise} --tier {} --region {}{scope}",
+                key.family, key.tier, key.region
+            );
+            reasons.push(Blocked::Quota {
+                limit_of: key.to_string(),
+                limit,
+                used,
+                needed,
+                suggestion,
+            });
+        }
+    }
+    if let Some(error) = &pool.last_failure {
+        reasons.push(Blocked::BootFailed {
+            pool: settings.name.clone(),
+            error: error.clone(),
+            failures: pool.boot_failures,
+            retry_in_ms: pool.retry_at.since(now).0,
+        });
+    }
+}
+
+impl fmt::Display for Blocked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Blocked::Queue { pool, ahead: 1 } => {
+                write!(f, "one run is ahead of it in the queue of pool {pool}")
+            }
+            Blocked::Queue { pool, ahead } => {
+                write!(f, "{ahead} runs are ahead of it in the queue of pool {pool}")
+            }
+            Blocked::Capacity {
+                pool, need, ready: 0, ..
+            } => {
+                write!(f, "it needs {need}, and pool {pool} has no node that is ready")
+            }
+            Blocked::Capacity {
+                pool,
+                need,
+                ready,
+                best_free,
+            } => write!(
+                f,
+                "it needs {need}; of the {ready} ready nodes of pool {pool} the emptiest has {} free",
+                best_free.as_deref().unwrap_or("nothing")
+            ),
+            Blocked::Booting { pool, nodes, for_ms } => {
+                write!(
+                    f,
+                    "{nodes} nodes of pool {pool} are booting, the first for {}",
+                    Millis(*for_ms)
+                )
+            }
+            Blocked::PoolMax {
+                pool,
+                max_instances,
+                nodes,
+            } => write!(
+                f,
+                "pool {pool} has {nodes} nodes and may not grow beyond max_instances = {max_instances}; \
+                 raise it with `tidegate pool apply`, or wait for a node"
+            ),
+            Blocked::Quota {
+                limit_of,
+                limit,
+                used,
+                needed,
+                suggestion,
+            } => write!(
+                f,
+                "quota of {limit_of}: one more node needs {needed} vCPU, {used} of {limit} are used; \
+                 raise it with `{suggestion}`"
+            ),
+            Blocked::BootFailed {
+                pool,
+                error,
+                failures,
+                retry_in_ms,
+            } => write!(
+                f,
+                "pool {pool} could not get a node {failures} times in a row, at last because: {error}; \
+                 next try in {}",
+                Millis(*retry_in_ms)
+            ),
+            Blocked::Silent { pool, nodes } => {
+                write!(
+                    f,
+                    "{nodes} nodes of pool {pool} are silent and take no new runs until they are heard again"
+                )
+            }
+            Blocked::PoolDeleting { pool } => write!(f, "pool {pool} is being deleted"),
+        }
+    }
+}

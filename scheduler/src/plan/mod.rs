@@ -1,0 +1,74 @@
+//! What the leader decides: pure functions of state, index and time, bounded by steps and never by a clock.
+//!
+//! The stages, in order: place what waits on nodes that are there; ask for nodes for what is left; give
+//! back nodes that nobody needs; drop runs that ended long ago.
+
+mod place;
+mod retain;
+mod scale;
+
+use crate::command::PlanCommand;
+use crate::ids::{NodeId, PoolId};
+use crate::index::Index;
+use crate::limits::Limits;
+use crate::state::State;
+use crate::time::Millis;
+use place::{Left, Placing};
+use std::collections::BTreeSet;
+
+/// What a pass looks at.
+pub struct Situation<'a> {
+    /// The replicated state.
+    pub state: &'a State,
+    /// The cluster's time now; the state's own may be a little older.
+    pub now: Millis,
+    /// Nodes on which nothing may be placed: their worker is silent.
+    pub silent: &'a BTreeSet<NodeId>,
+    /// The bounds.
+    pub limits: &'a Limits,
+}
+
+/// What a pass decided.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// For the next entry.
+    pub commands: Vec<PlanCommand>,
+    /// When to look again, although nothing may have happened until then.
+    pub look_again: Option<Millis>,
+    /// Pools at which the step budget ran out.
+    pub unfinished: BTreeSet<PoolId>,
+}
+
+impl Plan {
+    fn wait_until(&mut self, moment: Millis) {
+        self.look_again = Some(self.look_again.map_or(moment, |known| known.min(moment)));
+    }
+}
+
+/// One pass over the pools in `dirty`.
+pub fn plan(situation: &Situation<'_>, index: &mut Index, dirty: &BTreeSet<PoolId>) -> Plan {
+    let mut plan = Plan::default();
+    let mut taken = Vec::new();
+    for id in dirty {
+        let Some(pool) = situation.state.pool(*id) else {
+            continue;
+        };
+        let (queue, nodes) = index.parts_mut(*id);
+        let left = match queue {
+            Some(queue) if !pool.deleting => Placing {
+                situation,
+                id: *id,
+                pool,
+                queue,
+                nodes,
+                taken: &mut taken,
+            }
+            .place(&mut plan),
+            _ => Left::new(),
+        };
+        scale::scale(situation, index.pool_nodes(*id), *id, pool, &left, &mut plan);
+    }
+    index.undo(taken);
+    retain::retain(situation, &mut plan);
+    plan
+}

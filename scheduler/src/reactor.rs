@@ -1,0 +1,106 @@
+//! One short function for each input: routes, and decides nothing.
+
+use crate::command::Observation;
+use crate::core::Core;
+use crate::effect::Effect;
+use crate::ids::{Fence, NodeId};
+use crate::input::{Input, ProviderEvent};
+use crate::message::{FromWorker, Phase, StopCause, ToWorker};
+use crate::state::nodes::NodePhase;
+use crate::time::WallMicros;
+use crate::watch::Seen;
+use std::collections::BTreeSet;
+
+impl Core {
+    pub(crate) fn on_input(&mut self, input: Input) {
+        match input {
+            Input::Wake => {}
+            Input::Persisted { number } => self.consensus.persisted(number),
+            Input::SnapshotSaved { index } => self.snapshot_saved(index),
+            Input::Client { token, command } => self.client(token, command),
+            Input::Worker { node, message } => self.on_worker(node, message),
+            // The lease runs from the last word; the connection's end says nothing that silence does not.
+            Input::WorkerDisconnected { node: _ } => {}
+            Input::Provider { node, event } => self.on_provider(node, event),
+        }
+    }
+
+    fn on_provider(&mut self, node: NodeId, event: ProviderEvent) {
+        self.observe(match event {
+            ProviderEvent::Booting => Observation::NodeBooting { node },
+            ProviderEvent::Failed { reason } => Observation::NodeFailed { node, reason },
+            ProviderEvent::Gone => Observation::NodeGone { node },
+        });
+    }
+
+    fn on_worker(&mut self, node: NodeId, message: FromWorker) {
+        if !self.is_leading() {
+            return;
+        }
+        if self.watch.heard(node, self.moment.elapsed)
+            && let Some(node) = self.state.node(node)
+        {
+            self.index.mark(node.pool);
+        }
+        match message {
+            FromWorker::Attach {
+                incarnation,
+                attempts,
+            } => self.on_attach(node, incarnation, &attempts),
+            FromWorker::Heartbeat => {}
+            FromWorker::Phase { fence, phase, at } => self.on_phase(node, fence, phase, at),
+            FromWorker::Ended(report) => self.observe(Observation::Ended { node, report }),
+        }
+    }
+
+    /// Compares what a worker has with what it should have.
+    fn on_attach(&mut self, id: NodeId, incarnation: u64, attempts: &[(Fence, Phase)]) {
+        let Some(node) = self
+            .state
+            .node(id)
+            .filter(|node| node.phase != NodePhase::Leaving)
+        else {
+            self.effects.push_back(Effect::SendWorker {
+                node: id,
+                message: ToWorker::Leave,
+            });
+            return;
+        };
+        let same = node.incarnation == incarnation;
+        let expected: Vec<Fence> = node.attempts.iter().copied().collect();
+        if !same || !node.is_ready() {
+            self.observe(Observation::NodeReady {
+                node: id,
+                incarnation,
+            });
+        }
+        let known: BTreeSet<Fence> = attempts.iter().map(|(fence, _)| *fence).collect();
+        for (fence, phase) in attempts {
+            self.on_phase(id, *fence, *phase, self.moment.wall);
+        }
+        // On a node that was made anew nothing of the old one is left to be started again.
+        for fence in expected
+            .into_iter()
+            .filter(|fence| same && !known.contains(fence))
+        {
+            if let Some(assignment) = self.state.assignment(fence) {
+                let message = ToWorker::Start(Box::new(assignment));
+                self.effects.push_back(Effect::SendWorker { node: id, message });
+            }
+        }
+    }
+
+    fn on_phase(&mut self, node: NodeId, fence: Fence, phase: Phase, at: WallMicros) {
+        let stop = match self.state.attempt(fence).filter(|attempt| attempt.node == node) {
+            Some(attempt) => attempt.stopping,
+            None => Some(StopCause::Superseded),
+        };
+        match stop {
+            Some(cause) => {
+                let message = ToWorker::Stop { fence, cause };
+                self.effects.push_back(Effect::SendWorker { node, message });
+            }
+            None => self.watch.saw(fence, Seen { phase, at }),
+        }
+    }
+}

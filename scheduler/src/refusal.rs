@@ -1,0 +1,103 @@
+//! Why `apply` refuses a client's command: says what is wrong and what to do.
+
+use crate::ids::RunId;
+use thiserror::Error;
+
+/// A refusal; nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// This member does not lead.
+    #[error("this controller does not lead the group; ask another one")]
+    NotLeader,
+    /// The disk under the log is full.
+    #[error("no new work is accepted: {0}")]
+    Unavailable(String),
+    /// A name was used for something else.
+    #[error("run {name} exists with another specification; choose another name, or leave the name out")]
+    NameConflict {
+        /// The name.
+        name: String,
+        /// The run that has it.
+        run: RunId,
+    },
+    /// No such run.
+    #[error("no run named {0} in this workspace; `tidegate run list` shows the runs")]
+    UnknownRun(String),
+    /// No such element.
+    #[error("run {name} has {count} elements, numbered from 0; there is no element {element}")]
+    UnknownElement {
+        /// The run.
+        name: String,
+        /// What was asked for.
+        element: u32,
+        /// How many there are.
+        count: u32,
+    },
+    /// No such pool.
+    #[error(
+        "no pool named {0} in this workspace; `tidegate pool list` shows the pools, `tidegate pool apply FILE` makes one"
+    )]
+    UnknownPool(String),
+    /// No pool was named and there is none to choose.
+    #[error(
+        "the run names no `compute` and this workspace has no pool; make one with `tidegate pool apply FILE`"
+    )]
+    NoPool,
+    /// The pool is going away.
+    #[error("pool {0} is being deleted; choose another one")]
+    PoolDeleting(String),
+    /// The pool still has work.
+    #[error("pool {pool} has {runs} runs that have not ended; cancel them first, or delete with --force")]
+    PoolInUse {
+        /// The pool.
+        pool: String,
+        /// How many.
+        runs: u64,
+    },
+    /// It can never fit.
+    #[error("the run needs {need} but a node of pool {pool} ({size}) offers {capacity}")]
+    NeverFits {
+        /// The pool.
+        pool: String,
+        /// Its VM size.
+        size: String,
+        /// What the run needs.
+        need: String,
+        /// What a node offers.
+        capacity: String,
+    },
+    /// The pool's settings make no sense.
+    #[error("pool {pool}: {reason}")]
+    BadPool {
+        /// The pool.
+        pool: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A limit on what may be asked for.
+    #[error("{what} is {is}, which is more than the limit of {limit}")]
+    TooMuch {
+        /// What.
+        what: &'static str,
+        /// How much was asked for.
+        is: u64,
+        /// How much may be.
+        limit: u64,
+    },
+    /// A name that no command line or URL could carry.
+    #[error(
+        "`{name}` is not a usable {what}: use 1 to 255 letters, digits, `-`, `_` or `.`, and begin with a letter or digit"
+    )]
+    BadName {
+        /// What it names.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// Retry of what is not over.
+    #[error("run {0} has nothing to retry: no element of it failed or was cancelled")]
+    NothingToRetry(String),
+    /// Cancel of what is over.
+    #[error("run {0} has ended already")]
+    AlreadyEnded(String),
+}

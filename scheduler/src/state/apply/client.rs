@@ -1,0 +1,324 @@
+//! What clients ask for.
+
+use super::{Applying, State, Touched};
+use crate::command::{ClientCommand, PoolSettings, RunSelector, Submit};
+use crate::effect::Outcome;
+use crate::event::What;
+use crate::ids::{PoolId, RunId, Slot, WorkspaceId};
+use crate::limits::agreed;
+use crate::message::StopCause;
+use crate::refusal::Refusal;
+use crate::state::elements::{ElementState, Elements};
+use crate::state::pools::{self, Pool};
+use crate::state::runs::Run;
+use crate::time::Millis;
+
+type Answer = Result<Outcome, Refusal>;
+
+impl State {
+    pub(super) fn apply_client(&mut self, command: &ClientCommand, at: &mut Applying<'_>) -> Answer {
+        match command {
+            ClientCommand::Submit(submit) => self.submit(submit, at),
+            ClientCommand::Cancel(which) => self.cancel(which, at),
+            ClientCommand::Retry(which) => self.retry(which, at),
+            ClientCommand::ApplyPool(settings) => self.apply_pool(settings, at),
+            ClientCommand::DeletePool {
+                workspace,
+                pool,
+                force,
+            } => self.delete_pool(workspace, pool, *force, at),
+            ClientCommand::SetQuota { key, limit } => {
+                self.quota.set(key.clone(), *limit);
+                at.event(What::QuotaSet {
+                    key: key.clone(),
+                    limit: *limit,
+                });
+                Ok(Outcome::Done)
+            }
+        }
+    }
+
+    fn submit(&mut self, submit: &Submit, at: &mut Applying<'_>) -> Answer {
+        check_name("run name", &submit.name)?;
+        check_name("workspace", &submit.workspace)?;
+        let workspace = self.workspace(&submit.workspace).ok_or(Refusal::NoPool)?;
+        if let Some((run, known)) = self.runs.find(workspace, &submit.name) {
+            return match known.digest == submit.digest && known.elements.count() == submit.count {
+                true => Ok(Outcome::Submitted { run, known: true }),
+                false => Err(Refusal::NameConflict {
+                    name: submit.name.clone(),
+                    run,
+                }),
+            };
+        }
+        check_size(
+            "the number of elements",
+            u64::from(submit.count),
+            u64::from(agreed::ELEMENTS),
+        )?;
+        check_size(
+            "the size of the specification in bytes",
+            submit.body.len() as u64,
+            agreed::BODY_BYTES as u64,
+        )?;
+        if submit.count == 0 {
+            return Err(Refusal::TooMuch {
+                what: "a count of 0: the number of elements left out",
+                is: 1,
+                limit: 0,
+            });
+        }
+        let (pool_id, pool) = self.pool_for(workspace, submit)?;
+        let pool_name = pool.settings.name.clone();
+        let run = self.runs.add(Run {
+            name: submit.name.as_str().into(),
+            workspace,
+            pool: pool_id,
+            need: submit.need,
+            priority: submit.priority,
+            retries: submit.retries,
+            on_disconnect: submit.on_disconnect,
+            grace: submit.grace,
+            digest: submit.digest,
+            submitted: at.wall,
+            ended: None,
+            cancel_requested: false,
+            elements: Elements::new(submit.count),
+        });
+        if let Some(pool) = self.pools.get_mut(&pool_id) {
+            pool.open_runs += 1;
+        }
+        at.touch(Touched::Run(run));
+        at.event(What::Submitted {
+            run,
+            pool: pool_name,
+            submit: Box::new(submit.clone()),
+        });
+        Ok(Outcome::Submitted { run, known: false })
+    }
+
+    fn pool_for(&self, workspace: WorkspaceId, submit: &Submit) -> Result<(PoolId, &Pool), Refusal> {
+        let found = match &submit.pool {
+            Some(name) => self
+                .find_pool(workspace, name)
+                .ok_or_else(|| Refusal::UnknownPool(name.clone()))?,
+            None => self.default_pool(workspace).ok_or(Refusal::NoPool)?,
+        };
+        let (_, pool) = found;
+        if pool.deleting {
+            return Err(Refusal::PoolDeleting(pool.settings.name.clone()));
+        }
+        match pool.capacity().fits(&submit.need.on(pool.capacity())) {
+            true => Ok(found),
+            false => Err(Refusal::NeverFits {
+                pool: pool.settings.name.clone(),
+                size: pool.settings.size.name.clone(),
+                need: submit.need.to_string(),
+                capacity: pool.capacity().to_string(),
+            }),
+        }
+    }
+
+    fn select(&self, which: &RunSelector) -> Result<RunId, Refusal> {
+        let (id, run) = self
+            .find_run(&which.workspace, &which.run)
+            .ok_or_else(|| Refusal::UnknownRun(which.run.clone()))?;
+        match which.element.filter(|element| *element >= run.elements.count()) {
+            Some(element) => Err(Refusal::UnknownElement {
+                name: which.run.clone(),
+                element,
+                count: run.elements.count(),
+            }),
+            None => Ok(id),
+        }
+    }
+
+    fn cancel(&mut self, which: &RunSelector, at: &mut Applying<'_>) -> Answer {
+        let id = self.select(which)?;
+        let elements = self.cancel_elements(id, which.element, at);
+        match elements {
+            0 if self
+                .runs
+                .get(id)
+                .is_some_and(|run| run.cancel_requested && !run.elements.is_over()) =>
+            {
+                Ok(Outcome::Touched { elements: 0 })
+            }
+            0 => Err(Refusal::AlreadyEnded(which.run.clone())),
+            elements => Ok(Outcome::Touched { elements }),
+        }
+    }
+
+    /// Ends what waits, and asks what is on a node to stop.
+    pub(super) fn cancel_elements(&mut self, id: RunId, only: Option<u32>, at: &mut Applying<'_>) -> u64 {
+        let Some(run) = self.runs.get_mut(id) else {
+            return 0;
+        };
+        let over = run.elements.is_over();
+        let ranges = run.elements.cancel_waiting(only);
+        if only.is_none() && !over {
+            run.cancel_requested = true;
+        }
+        let placed: Vec<_> = run
+            .elements
+            .placed()
+            .filter(|(e, _)| only.is_none_or(|only| only == *e))
+            .collect();
+        let mut touched: u64 = ranges.iter().map(|(from, to)| u64::from(to - from)).sum();
+        if touched > 0 || !placed.is_empty() {
+            at.event(What::CancelRequested {
+                run: id,
+                element: only,
+            });
+        }
+        for (from, to) in ranges {
+            at.event(What::Canceled { run: id, from, to });
+        }
+        for (_, fence) in placed {
+            touched += u64::from(self.ask_to_stop(fence, StopCause::Canceled, at));
+        }
+        at.touch(Touched::Run(id));
+        self.close_if_over(id, at);
+        touched
+    }
+
+    fn retry(&mut self, which: &RunSelector, at: &mut Applying<'_>) -> Answer {
+        let id = self.select(which)?;
+        let nothing = || Refusal::NothingToRetry(which.run.clone());
+        let run = self.runs.get_mut(id).ok_or_else(nothing)?;
+        let was_over = run.elements.is_over();
+        let elements = run.elements.retry(which.element);
+        if elements == 0 {
+            return Err(nothing());
+        }
+        run.cancel_requested = false;
+        let pool = run.pool;
+        if was_over {
+            self.runs.set_ended(id, None);
+            if let Some(pool) = self.pools.get_mut(&pool) {
+                pool.open_runs += 1;
+            }
+        }
+        at.touch(Touched::Run(id));
+        at.event(What::Retried {
+            run: id,
+            element: which.element,
+        });
+        Ok(Outcome::Touched { elements })
+    }
+
+    fn apply_pool(&mut self, settings: &PoolSettings, at: &mut Applying<'_>) -> Answer {
+        check_name("workspace", &settings.workspace)?;
+        check_name("pool name", &settings.name)?;
+        pools::check(settings)?;
+        let workspace = self.workspace_or_new(&settings.workspace);
+        let id = match self.find_pool(workspace, &settings.name).map(|(id, _)| id) {
+            Some(id) => self.change_pool(id, settings)?,
+            None => {
+                self.next_pool += 1;
+                let id = PoolId(self.next_pool);
+                self.pools.insert(
+                    id,
+                    Pool {
+                        workspace,
+                        settings: settings.clone(),
+                        deleting: false,
+                        nodes: 0,
+                        open_runs: 0,
+                        boot_failures: 0,
+                        retry_at: Millis::default(),
+                        last_failure: None,
+                    },
+                );
+                id
+            }
+        };
+        at.touch(Touched::Pool(id));
+        at.event(What::PoolApplied {
+            workspace: settings.workspace.clone(),
+            pool: settings.name.clone(),
+        });
+        Ok(Outcome::Done)
+    }
+
+    fn change_pool(&mut self, id: PoolId, settings: &PoolSettings) -> Result<PoolId, Refusal> {
+        let bad = |reason: &str| {
+            Err(Refusal::BadPool {
+                pool: settings.name.clone(),
+                reason: reason.into(),
+            })
+        };
+        let Some(pool) = self.pools.get_mut(&id) else {
+            return bad("it is gone");
+        };
+        if pool.deleting {
+            return Err(Refusal::PoolDeleting(settings.name.clone()));
+        }
+        let old = &pool.settings;
+        if (&old.size, old.tier, &old.region) != (&settings.size, settings.tier, &settings.region) {
+            return bad(
+                "size, tier and location of a pool cannot change; make another pool, then delete this one",
+            );
+        }
+        pool.settings = settings.clone();
+        pool.retry_at = self.now;
+        Ok(id)
+    }
+
+    fn delete_pool(&mut self, workspace: &str, name: &str, force: bool, at: &mut Applying<'_>) -> Answer {
+        let unknown = || Refusal::UnknownPool(name.to_owned());
+        let id = self
+            .workspace(workspace)
+            .and_then(|w| Some(self.find_pool(w, name)?.0))
+            .ok_or_else(unknown)?;
+        let pool = self.pools.get_mut(&id).ok_or_else(unknown)?;
+        if pool.open_runs > 0 && !force {
+            return Err(Refusal::PoolInUse {
+                pool: name.to_owned(),
+                runs: pool.open_runs,
+            });
+        }
+        pool.deleting = true;
+        let open: Vec<RunId> = self
+            .runs
+            .iter()
+            .filter(|(_, r)| r.pool == id && r.ended.is_none())
+            .map(|r| r.0)
+            .collect();
+        for run in open {
+            self.cancel_elements(run, None, at);
+        }
+        at.touch(Touched::Pool(id));
+        self.drop_pool_if_empty(id, at);
+        Ok(Outcome::Done)
+    }
+
+    /// The state of one element; for reading alone.
+    pub fn element(&self, slot: Slot) -> Option<ElementState> {
+        self.runs.get(slot.run)?.elements.state(slot.element)
+    }
+}
+
+fn check_size(what: &'static str, is: u64, limit: u64) -> Result<(), Refusal> {
+    if is > limit {
+        Err(Refusal::TooMuch { what, is, limit })
+    } else {
+        Ok(())
+    }
+}
+
+/// Names go into URLs, file names and command lines.
+fn check_name(what: &'static str, name: &str) -> Result<(), Refusal> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let good = name.len() <= 255
+        && name.chars().all(plain)
+        && name.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
+    if good {
+        Ok(())
+    } else {
+        Err(Refusal::BadName {
+            what,
+            name: name.chars().take(300).collect(),
+        })
+    }
+}

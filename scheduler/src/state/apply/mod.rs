@@ -1,0 +1,111 @@
+//! Applying an entry: re-checks every command against what is true now, changes the state, and tells what
+//! must follow. A command that no longer fits is refused by itself; the others of its entry stand.
+
+mod client;
+mod observed;
+mod outcome;
+mod plan;
+
+use super::State;
+use crate::command::{Command, Entry};
+use crate::effect::Outcome;
+use crate::event::{Event, What};
+use crate::ids::{Fence, NodeId, PoolId, RunId};
+use crate::message::ToWorker;
+use crate::refusal::Refusal;
+
+/// What follows from an entry that was applied.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// The answers to client commands, by position in the entry.
+    pub replies: Vec<(usize, Result<Outcome, Refusal>)>,
+    /// For history, in order.
+    pub events: Vec<Event>,
+    /// For workers.
+    pub sends: Vec<(NodeId, ToWorker)>,
+    /// Nodes to be made.
+    pub provision: Vec<NodeId>,
+    /// Nodes to be taken away.
+    pub release: Vec<NodeId>,
+    /// What the index must look at again.
+    pub touched: Vec<Touched>,
+}
+
+/// One thing whose place in the index may have changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Touched {
+    /// Its waiting elements.
+    Run(RunId),
+    /// Its phase or what is free on it.
+    Node(NodeId),
+    /// Its settings.
+    Pool(PoolId),
+}
+
+/// Where in the log a command stands, and where its consequences go.
+struct Applying<'a> {
+    index: u64,
+    position: usize,
+    changes: &'a mut Changes,
+    wall: crate::time::WallMicros,
+}
+
+impl Applying<'_> {
+    fn fence(&self) -> Fence {
+        Fence::new(self.index, self.position)
+    }
+
+    fn event(&mut self, what: What) {
+        self.changes.events.push(Event {
+            index: self.index,
+            wall: self.wall,
+            what,
+        });
+    }
+
+    fn touch(&mut self, touched: Touched) {
+        self.changes.touched.push(touched);
+    }
+
+    fn send(&mut self, node: NodeId, message: ToWorker) {
+        self.changes.sends.push((node, message));
+    }
+}
+
+impl State {
+    /// Applies the entry at `index`, which must be the next one.
+    pub fn apply(&mut self, index: u64, entry: &Entry) -> Changes {
+        debug_assert_eq!(index, self.applied + 1, "entries are applied in order, each once");
+        self.applied = index;
+        self.now = self.now.max(entry.now);
+        self.wall = entry.wall;
+        let mut changes = Changes::default();
+        for (position, command) in entry.commands.iter().enumerate() {
+            let mut at = Applying {
+                index,
+                position,
+                changes: &mut changes,
+                wall: entry.wall,
+            };
+            match command {
+                Command::Client(command) => {
+                    let result = self.apply_client(command, &mut at);
+                    changes.replies.push((position, result));
+                }
+                Command::Plan(command) => {
+                    if !self.apply_plan(command, &mut at) {
+                        self.refused += 1;
+                    }
+                }
+                Command::Observed(observation) => self.apply_observed(observation, &mut at),
+            }
+        }
+        changes
+    }
+
+    /// Moves on in the log by an entry that carries no commands, as consensus makes them.
+    pub fn skip(&mut self, index: u64) {
+        debug_assert_eq!(index, self.applied + 1);
+        self.applied = index;
+    }
+}

@@ -1,0 +1,130 @@
+//! What the planner decided, checked again: between its plan and this moment other entries may have landed.
+
+use super::{Applying, State, Touched};
+use crate::command::{PlanCommand, ReleaseReason};
+use crate::event::{NodeChange, What};
+use crate::ids::{Fence, NodeId, PoolId, RunId, Slot};
+use crate::message::{Assignment, ToWorker};
+use crate::state::elements::{ElementState, Tries};
+use crate::state::nodes::{Node, NodePhase};
+use crate::state::quota::Stage;
+use crate::state::runs::Attempt;
+
+impl State {
+    /// Whether the command still fitted.
+    pub(super) fn apply_plan(&mut self, command: &PlanCommand, at: &mut Applying<'_>) -> bool {
+        match command {
+            PlanCommand::Start { slot, node } => self.start(*slot, *node, at).is_some(),
+            PlanCommand::RequestNode { pool } => self.request_node(*pool, at).is_some(),
+            PlanCommand::ReleaseNode { node, reason } => self.release_node(*node, *reason, at),
+            PlanCommand::Forget { runs } => self.forget(runs, at),
+        }
+    }
+
+    fn start(&mut self, slot: Slot, on: NodeId, at: &mut Applying<'_>) -> Option<()> {
+        let run = self.runs.get(slot.run)?;
+        let Some(ElementState::Waiting(_)) = run.elements.state(slot.element) else {
+            return None;
+        };
+        let node = self
+            .nodes
+            .get(&on)
+            .filter(|node| node.is_ready() && node.pool == run.pool)?;
+        let resources = run.need.on(self.pools.get(&node.pool)?.capacity());
+        let free = node.free.minus(&resources)?;
+        let fence = at.fence();
+
+        let node = self.nodes.get_mut(&on)?;
+        node.free = free;
+        node.attempts.insert(fence);
+        node.since = self.now;
+        let tries = self.runs.get_mut(slot.run)?.elements.place(slot.element, fence)?;
+        let attempt = Attempt {
+            slot,
+            node: on,
+            resources,
+            tries,
+            placed: self.now,
+            stopping: None,
+        };
+        self.attempts.insert(fence, attempt);
+        at.touch(Touched::Run(slot.run));
+        at.touch(Touched::Node(on));
+        at.event(What::Started {
+            slot,
+            fence,
+            node: on,
+            attempt: tries.next_attempt(),
+        });
+        if let Some(assignment) = self.assignment(fence) {
+            at.send(on, ToWorker::Start(Box::new(assignment)));
+        }
+        Some(())
+    }
+
+    /// What a worker must know of an attempt.
+    pub fn assignment(&self, fence: Fence) -> Option<Assignment> {
+        let attempt = self.attempts.get(&fence)?;
+        let run = self.runs.get(attempt.slot.run)?;
+        let Tries { .. } = attempt.tries;
+        Some(Assignment {
+            fence,
+            slot: attempt.slot,
+            count: run.elements.count(),
+            run: run.name.to_string(),
+            workspace: self.workspace_name(run.workspace).to_owned(),
+            attempt: attempt.tries.next_attempt(),
+            resources: attempt.resources,
+            body: run.digest,
+            on_disconnect: run.on_disconnect,
+            grace: run.grace,
+        })
+    }
+
+    fn request_node(&mut self, pool_id: PoolId, at: &mut Applying<'_>) -> Option<()> {
+        let pool = self.pools.get(&pool_id)?;
+        let allowed = !pool.deleting && pool.nodes < pool.settings.max_instances && self.now >= pool.retry_at;
+        let (keys, capacity) = (pool.quota_keys(), *pool.capacity());
+        if !allowed || self.quota.exhausted(&keys, capacity.vcpu.into()).is_some() {
+            return None;
+        }
+        self.quota.charge(&keys, Stage::Reserved, capacity.vcpu.into());
+        self.pools.get_mut(&pool_id)?.nodes += 1;
+        self.next_node += 1;
+        let id = NodeId(self.next_node);
+        self.nodes
+            .insert(id, Node::requested(pool_id, capacity, self.now));
+        at.touch(Touched::Node(id));
+        at.changes.provision.push(id);
+        self.tell_node(id, NodeChange::Requested, at);
+        Some(())
+    }
+
+    fn release_node(&mut self, id: NodeId, reason: ReleaseReason, at: &mut Applying<'_>) -> bool {
+        let Some(node) = self.nodes.get(&id) else {
+            return false;
+        };
+        if !node.attempts.is_empty() || node.phase == NodePhase::Leaving {
+            return false;
+        }
+        self.set_phase(id, NodePhase::Leaving, at);
+        at.send(id, ToWorker::Leave);
+        at.changes.release.push(id);
+        self.tell_node(id, NodeChange::Released { reason }, at);
+        true
+    }
+
+    fn forget(&mut self, runs: &[RunId], at: &mut Applying<'_>) -> bool {
+        let runs: Vec<RunId> = runs
+            .iter()
+            .copied()
+            .filter(|run| self.runs.forget(*run).is_some())
+            .collect();
+        let any = !runs.is_empty();
+        if any {
+            runs.iter().for_each(|run| at.touch(Touched::Run(*run)));
+            at.event(What::Forgotten { runs });
+        }
+        any
+    }
+}

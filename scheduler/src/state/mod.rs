@@ -1,0 +1,170 @@
+//! What all replicas agree on. `State::apply` is its only mutator, and depends on nothing but the state and
+//! the entry.
+
+pub mod apply;
+pub mod check;
+pub mod elements;
+pub mod nodes;
+pub mod pools;
+pub mod quota;
+pub mod runs;
+pub mod snapshot;
+
+use crate::ids::{Fence, NodeId, PoolId, RunId, WorkspaceId};
+use crate::pages::PageMap;
+use crate::time::{Millis, WallMicros};
+use nodes::Node;
+use pools::Pool;
+use quota::Quota;
+use runs::{Attempt, Run, Runs};
+use serde::{Deserialize, Serialize};
+
+/// The workspace that exists from the start.
+pub const DEFAULT_WORKSPACE: &str = "default";
+
+/// The replicated state. Cloning it is a fork: pages are shared until one side writes to them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// Rules and formats in force; raised by an entry once every voter supports more.
+    pub(crate) version: u32,
+    pub(crate) now: Millis,
+    pub(crate) wall: WallMicros,
+    pub(crate) applied: u64,
+    /// Commands that no longer fitted when they were applied.
+    pub(crate) refused: u64,
+    pub(crate) next_workspace: u32,
+    pub(crate) next_pool: u32,
+    pub(crate) next_node: u64,
+    pub(crate) workspaces: PageMap<WorkspaceId, String>,
+    pub(crate) pools: PageMap<PoolId, Pool>,
+    pub(crate) nodes: PageMap<NodeId, Node>,
+    pub(crate) quota: Quota,
+    pub(crate) runs: Runs,
+    pub(crate) attempts: PageMap<Fence, Attempt>,
+}
+
+impl State {
+    /// An empty cluster with its one workspace.
+    pub fn new() -> State {
+        let mut state = State {
+            version: 1,
+            ..State::default()
+        };
+        state.workspace_or_new(DEFAULT_WORKSPACE);
+        state
+    }
+
+    /// A copy that shares every page until one side writes to it.
+    pub fn fork(&self) -> State {
+        self.clone()
+    }
+
+    /// The cluster's time: moves only by entries.
+    pub fn now(&self) -> Millis {
+        self.now
+    }
+
+    /// The leader's wall clock in the last entry.
+    pub fn wall(&self) -> WallMicros {
+        self.wall
+    }
+
+    /// The last entry that is part of this.
+    pub fn applied(&self) -> u64 {
+        self.applied
+    }
+
+    /// How many commands no longer fitted when they were applied.
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// The workspace of this name.
+    pub fn workspace(&self, name: &str) -> Option<WorkspaceId> {
+        self.workspaces
+            .iter()
+            .find(|(_, known)| *known == name)
+            .map(|(id, _)| id)
+    }
+
+    /// The name of a workspace.
+    pub fn workspace_name(&self, id: WorkspaceId) -> &str {
+        self.workspaces.get(&id).map_or("", String::as_str)
+    }
+
+    fn workspace_or_new(&mut self, name: &str) -> WorkspaceId {
+        if let Some(id) = self.workspace(name) {
+            return id;
+        }
+        self.next_workspace += 1;
+        let id = WorkspaceId(self.next_workspace);
+        self.workspaces.insert(id, name.to_owned());
+        id
+    }
+
+    /// The pool with this number.
+    pub fn pool(&self, id: PoolId) -> Option<&Pool> {
+        self.pools.get(&id)
+    }
+
+    /// The pool of this name.
+    pub fn find_pool(&self, workspace: WorkspaceId, name: &str) -> Option<(PoolId, &Pool)> {
+        // Names of pools are compared without case, as Azure ML does.
+        let same = |pool: &Pool| pool.workspace == workspace && pool.settings.name.eq_ignore_ascii_case(name);
+        self.pools.iter().find(|(_, pool)| same(pool))
+    }
+
+    /// The pool for a run that names none: the one called `default`, else the workspace's oldest.
+    pub fn default_pool(&self, workspace: WorkspaceId) -> Option<(PoolId, &Pool)> {
+        let open = |pool: &Pool| pool.workspace == workspace && !pool.deleting;
+        let named = self
+            .find_pool(workspace, "default")
+            .filter(|(_, pool)| open(pool));
+        named.or_else(|| self.pools.iter().find(|(_, pool)| open(pool)))
+    }
+
+    /// All pools.
+    pub fn pools(&self) -> impl Iterator<Item = (PoolId, &Pool)> {
+        self.pools.iter()
+    }
+
+    /// The node with this number.
+    pub fn node(&self, id: NodeId) -> Option<&Node> {
+        self.nodes.get(&id)
+    }
+
+    /// All nodes.
+    pub fn nodes(&self) -> impl Iterator<Item = (NodeId, &Node)> {
+        self.nodes.iter()
+    }
+
+    /// The run with this number.
+    pub fn run(&self, id: RunId) -> Option<&Run> {
+        self.runs.get(id)
+    }
+
+    /// The run of this name.
+    pub fn find_run(&self, workspace: &str, name: &str) -> Option<(RunId, &Run)> {
+        self.runs.find(self.workspace(workspace)?, name)
+    }
+
+    /// All runs.
+    pub fn runs(&self) -> &Runs {
+        &self.runs
+    }
+
+    /// The attempt with this fencing number, if it has not ended.
+    pub fn attempt(&self, fence: Fence) -> Option<&Attempt> {
+        self.attempts.get(&fence)
+    }
+
+    /// All attempts that have not ended.
+    pub fn attempts(&self) -> impl Iterator<Item = (Fence, &Attempt)> {
+        self.attempts.iter()
+    }
+
+    /// The quota ledger.
+    pub fn quota(&self) -> &Quota {
+        &self.quota
+    }
+}

@@ -1,0 +1,147 @@
+//! Runs, and the attempts of their elements.
+
+use crate::command::OnDisconnect;
+use crate::ids::{ContentId, NodeId, PoolId, RunId, Slot, WorkspaceId};
+use crate::message::StopCause;
+use crate::pages::PageMap;
+use crate::resources::{Need, Resources};
+use crate::state::elements::{Elements, Tries};
+use crate::time::{Millis, WallMicros};
+use serde::{Deserialize, Serialize};
+
+/// A run or an array of runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its name in its workspace.
+    pub name: Box<str>,
+    /// Its tenant.
+    pub workspace: WorkspaceId,
+    /// The pool it is queued for.
+    pub pool: PoolId,
+    /// What each element needs.
+    pub need: Need,
+    /// Higher goes first.
+    pub priority: u8,
+    /// How often an element whose program failed is tried again.
+    pub retries: u16,
+    /// What a worker does when it hears of no controller.
+    pub on_disconnect: OnDisconnect,
+    /// Between SIGTERM and SIGKILL.
+    pub grace: Millis,
+    /// Where its specification is found.
+    pub digest: ContentId,
+    /// When it was accepted.
+    pub submitted: WallMicros,
+    /// When its last element ended.
+    pub ended: Option<Millis>,
+    /// Somebody asked for all of it to end.
+    pub cancel_requested: bool,
+    /// Its elements.
+    pub elements: Elements,
+}
+
+/// One try of one element.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Of this element.
+    pub slot: Slot,
+    /// On this node.
+    pub node: NodeId,
+    /// What it takes there.
+    pub resources: Resources,
+    /// The tries before it.
+    pub tries: Tries,
+    /// When it was placed.
+    pub placed: Millis,
+    /// Somebody asked for it to stop.
+    pub stopping: Option<StopCause>,
+}
+
+/// All runs, by number and by name.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Runs {
+    next: u64,
+    by_id: PageMap<RunId, Run>,
+    by_name: PageMap<(u64, RunId), ()>,
+    /// How many have ended and are still remembered.
+    ended: u64,
+}
+
+impl Runs {
+    /// The run with this number.
+    pub fn get(&self, run: RunId) -> Option<&Run> {
+        self.by_id.get(&run)
+    }
+
+    /// The same, to be changed.
+    pub fn get_mut(&mut self, run: RunId) -> Option<&mut Run> {
+        self.by_id.get_mut(&run)
+    }
+
+    /// The run with this name in this workspace.
+    pub fn find(&self, workspace: WorkspaceId, name: &str) -> Option<(RunId, &Run)> {
+        let hash = name_hash(workspace, name);
+        self.by_name
+            .range((hash, RunId(0))..=(hash, RunId(u64::MAX)))
+            .filter_map(|((_, id), ())| Some((id, self.by_id.get(&id)?)))
+            .find(|(_, run)| run.workspace == workspace && &*run.name == name)
+    }
+
+    /// Takes a new run in, and numbers it.
+    pub fn add(&mut self, run: Run) -> RunId {
+        self.next += 1;
+        let id = RunId(self.next);
+        self.by_name.insert((name_hash(run.workspace, &run.name), id), ());
+        self.by_id.insert(id, run);
+        id
+    }
+
+    /// Drops a run that has ended.
+    pub fn forget(&mut self, id: RunId) -> Option<Run> {
+        self.get(id)?.ended?;
+        let run = self.by_id.remove(&id)?;
+        self.by_name.remove(&(name_hash(run.workspace, &run.name), id));
+        self.ended -= 1;
+        Some(run)
+    }
+
+    /// Says that a run ended, or that it goes on again.
+    pub fn set_ended(&mut self, id: RunId, at: Option<Millis>) {
+        if let Some(run) = self.by_id.get_mut(&id) {
+            match (run.ended.is_some(), at.is_some()) {
+                (false, true) => self.ended += 1,
+                (true, false) => self.ended -= 1,
+                (true, true) | (false, false) => {}
+            }
+            run.ended = at;
+        }
+    }
+
+    /// All runs in the order of submission.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (RunId, &Run)> {
+        self.by_id.iter()
+    }
+
+    /// How many are remembered.
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// How many of them have ended.
+    pub fn ended(&self) -> u64 {
+        self.ended
+    }
+}
+
+/// FNV-1a of workspace and name: the same on every replica and in every release.
+fn name_hash(workspace: WorkspaceId, name: &str) -> u64 {
+    let bytes = workspace.0.to_le_bytes().into_iter().chain(name.bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
