@@ -1,1 +1,3 @@
-//! See ARCHITECTURE.md.
+//! The controller: actors around the scheduler's core, and what they keep on disk.
+
+pub mod disk;
