@@ -195,6 +195,10 @@ pub enum ReleaseReason {
     Unusable,
     /// Its pool is being deleted, or `max_instances` was cut.
     PoolShrunk,
+    /// The cluster is being stopped; no run is left on it.
+    Drained,
+    /// The cluster is being stopped now; what runs on it goes back into the queue.
+    Stopped,
 }
 
 /// What somebody saw.

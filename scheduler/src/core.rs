@@ -10,9 +10,11 @@ use crate::ids::{ClientToken, PoolId};
 use crate::index::Index;
 use crate::input::Input;
 use crate::limits::Limits;
-use crate::plan::{self, Situation};
+use crate::message::ToWorker;
+use crate::plan::{self, Drain, Situation};
 use crate::refusal::Refusal;
 use crate::state::State;
+use crate::state::nodes::NodePhase;
 use crate::time::{Millis, Moment};
 use crate::watch::Watch;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -41,6 +43,8 @@ pub struct Core {
     leading: Option<Leading>,
     look_again: Option<Millis>,
     snapshot: SnapshotCourse,
+    drain: Drain,
+    pressure: Option<String>,
 }
 
 /// What only a leader has: the link between its clock and the cluster's.
@@ -82,6 +86,8 @@ impl Core {
             leading: None,
             look_again: None,
             snapshot: SnapshotCourse::default(),
+            drain: Drain::No,
+            pressure: None,
         };
         if member.voters.len() == 1 {
             core.consensus.campaign()?;
@@ -106,9 +112,7 @@ impl Core {
     /// When to step again even if nothing happens, on the driver's clock.
     pub fn next_wakeup(&self) -> Option<Millis> {
         let leading = self.leading.as_ref()?;
-        let planned = self
-            .look_again
-            .map(|at| leading.elapsed.after(at.since(leading.cluster)));
+        let planned = self.look_again.map(|at| leading.elapsed.after(at.since(leading.cluster)));
         let watch = self.state.nodes().next().map(|_| leading.next_watch);
         [planned, watch].into_iter().flatten().min()
     }
@@ -141,13 +145,33 @@ impl Core {
         }
     }
 
+    /// Whether it was told to drain, and no node is left.
+    pub fn is_drained(&self) -> bool {
+        self.drain > Drain::No && self.state.nodes().next().is_none()
+    }
+
+    pub(crate) fn drain(&mut self, force: bool) {
+        self.drain = self.drain.max(if force { Drain::Force } else { Drain::Wait });
+        self.mark_all();
+    }
+
+    pub(crate) fn storage(&mut self, pressure: Option<String>) {
+        self.pressure = pressure;
+    }
+
+    fn mark_all(&mut self) {
+        let pools: Vec<PoolId> = self.state.pools().map(|(id, _)| id).collect();
+        pools.into_iter().for_each(|pool| self.index.mark(pool));
+    }
+
     pub(crate) fn client(&mut self, token: ClientToken, command: ClientCommand) {
+        if let (Some(reason), ClientCommand::Submit(_)) = (&self.pressure, &command) {
+            let result = Err(Refusal::Unavailable(reason.clone()));
+            return self.effects.push_back(Effect::Reply { token, result });
+        }
         match self.leading {
             Some(_) => self.waiting.push_back((Command::Client(command), Some(token))),
-            None => self.effects.push_back(Effect::Reply {
-                token,
-                result: Err(Refusal::NotLeader),
-            }),
+            None => self.effects.push_back(Effect::Reply { token, result: Err(Refusal::NotLeader) }),
         }
     }
 
@@ -162,13 +186,11 @@ impl Core {
         loop {
             self.look_for_silence();
             let drained = self.consensus.drain();
-            self.effects
-                .extend(drained.persist.into_iter().map(Effect::Persist));
+            self.effects.extend(drained.persist.into_iter().map(Effect::Persist));
             let applied = !drained.committed.is_empty();
             drained.committed.into_iter().for_each(|entry| self.apply(entry));
             if applied {
-                self.consensus
-                    .applied(self.state.applied(), self.limits.tail_bytes);
+                self.consensus.applied(self.state.applied(), self.limits.tail_bytes);
                 self.maybe_snapshot();
             }
             self.follow_leadership();
@@ -187,43 +209,22 @@ impl Core {
         let entry: Entry = rmp_serde::from_slice(&log_entry.data)
             .expect("an entry of the log was written by a member whose format this release knows");
         let changes = self.state.apply(log_entry.index, &entry);
-        changes
-            .touched
-            .iter()
-            .for_each(|touched| self.index.refresh(*touched, &self.state));
-        self.effects.extend(
-            changes
-                .events
-                .into_iter()
-                .map(|event| Effect::Record(Box::new(event))),
-        );
-        let mut clients = self
-            .in_flight
-            .remove(&log_entry.index)
-            .unwrap_or_default()
-            .into_iter();
+        changes.touched.iter().for_each(|touched| self.index.refresh(*touched, &self.state));
+        self.effects.extend(changes.events.into_iter().map(|event| Effect::Record(Box::new(event))));
+        let mut clients = self.in_flight.remove(&log_entry.index).unwrap_or_default().into_iter();
         if self.leading.is_none() {
             return;
         }
         for (position, result) in changes.replies {
             if let Some((_, token)) = clients.as_slice().first().filter(|(at, _)| *at == position) {
-                self.effects.push_back(Effect::Reply {
-                    token: *token,
-                    result,
-                });
+                self.effects.push_back(Effect::Reply { token: *token, result });
                 clients.next();
             }
         }
-        self.effects.extend(
-            changes
-                .provision
-                .into_iter()
-                .map(|node| Effect::Provision { node }),
-        );
-        self.effects
-            .extend(changes.release.into_iter().map(|node| Effect::Release { node }));
+        self.effects.extend(changes.provision.into_iter().map(|node| Effect::Provision { node }));
+        self.effects.extend(changes.release.into_iter().map(|node| Effect::Release { node }));
         for (node, message) in changes.sends {
-            if let crate::message::ToWorker::Acknowledge { fence } = message {
+            if let ToWorker::Acknowledge { fence } = message {
                 self.watch.forget(fence);
             }
             self.effects.push_back(Effect::SendWorker { node, message });
@@ -240,10 +241,7 @@ impl Core {
             }
             self.step_down();
         }
-        let own = self
-            .consensus
-            .point(self.state.applied())
-            .is_some_and(|point| point.term == term);
+        let own = self.consensus.point(self.state.applied()).is_some_and(|point| point.term == term);
         if leads && own {
             self.lead(term);
         }
@@ -251,39 +249,24 @@ impl Core {
 
     fn lead(&mut self, term: u64) {
         let elapsed = self.moment.elapsed;
-        self.leading = Some(Leading {
-            term,
-            elapsed,
-            cluster: self.state.now(),
-            next_watch: elapsed,
-        });
+        self.leading = Some(Leading { term, elapsed, cluster: self.state.now(), next_watch: elapsed });
         self.watch = Watch::begin(&self.state, elapsed);
-        let pools: Vec<PoolId> = self.state.pools().map(|(id, _)| id).collect();
-        pools.into_iter().for_each(|pool| self.index.mark(pool));
+        self.mark_all();
         for (id, node) in self.state.nodes() {
-            if node.is_coming() {
-                self.effects.push_back(Effect::Provision { node: id });
-            } else if node.phase == crate::state::nodes::NodePhase::Leaving {
-                self.effects.push_back(Effect::Release { node: id });
-            }
+            self.effects.push_back(match node.phase {
+                NodePhase::Leaving => Effect::Release { node: id },
+                _ => Effect::Provision { node: id },
+            });
         }
     }
 
     fn step_down(&mut self) {
         self.leading = None;
         self.look_again = None;
-        let waiting = std::mem::take(&mut self.waiting)
-            .into_iter()
-            .filter_map(|(_, token)| token);
-        let in_flight = std::mem::take(&mut self.in_flight)
-            .into_values()
-            .flatten()
-            .map(|(_, token)| token);
+        let waiting = std::mem::take(&mut self.waiting).into_iter().filter_map(|(_, token)| token);
+        let in_flight = std::mem::take(&mut self.in_flight).into_values().flatten().map(|(_, token)| token);
         let result = Err(Refusal::NotLeader);
-        let replies = waiting.chain(in_flight).map(|token| Effect::Reply {
-            token,
-            result: result.clone(),
-        });
+        let replies = waiting.chain(in_flight).map(|token| Effect::Reply { token, result: result.clone() });
         self.effects.extend(replies);
     }
 
@@ -315,11 +298,7 @@ impl Core {
         if commands.is_empty() {
             return false;
         }
-        let entry = Entry {
-            now: self.cluster_now(),
-            wall: self.moment.wall,
-            commands,
-        };
+        let entry = Entry { now: self.cluster_now(), wall: self.moment.wall, commands };
         let data = rmp_serde::to_vec(&entry).expect("every type of Entry can be encoded");
         match self.consensus.propose(data) {
             Ok(index) => {
@@ -327,10 +306,7 @@ impl Core {
                 true
             }
             Err(_) => {
-                let refuse = |(_, token)| Effect::Reply {
-                    token,
-                    result: Err(Refusal::NotLeader),
-                };
+                let refuse = |(_, token)| Effect::Reply { token, result: Err(Refusal::NotLeader) };
                 self.effects.extend(clients.into_iter().map(refuse));
                 false
             }
@@ -358,20 +334,15 @@ impl Core {
         let now = self.cluster_now();
         if self.look_again.is_some_and(|at| at <= now) {
             self.look_again = None;
-            let pools: Vec<PoolId> = self.state.pools().map(|(id, _)| id).collect();
-            pools.into_iter().for_each(|pool| self.index.mark(pool));
+            self.mark_all();
         }
         if !self.index.is_dirty() {
             return Vec::new();
         }
         let dirty: BTreeSet<PoolId> = self.index.take_dirty();
         let silent = self.watch.silent();
-        let situation = Situation {
-            state: &self.state,
-            now,
-            silent,
-            limits: &self.limits,
-        };
+        let situation =
+            Situation { state: &self.state, now, silent, drain: self.drain, limits: &self.limits };
         let plan = plan::plan(&situation, &mut self.index, &dirty);
         plan.unfinished.into_iter().for_each(|pool| self.index.mark(pool));
         self.look_again = [self.look_again, plan.look_again].into_iter().flatten().min();
@@ -386,14 +357,8 @@ impl Core {
             return;
         }
         if let Some(point) = self.consensus.point(self.state.applied()) {
-            *course = SnapshotCourse {
-                running: true,
-                ..SnapshotCourse::default()
-            };
-            self.effects.push_back(Effect::Snapshot {
-                point,
-                state: Box::new(self.state.fork()),
-            });
+            *course = SnapshotCourse { running: true, ..SnapshotCourse::default() };
+            self.effects.push_back(Effect::Snapshot { point, state: Box::new(self.state.fork()) });
         }
     }
 

@@ -20,7 +20,7 @@ pub enum Effect {
         /// What.
         message: ToWorker,
     },
-    /// Make this node, if the provider is not about it already.
+    /// Make this node and keep it, if the provider is not about it already.
     Provision {
         /// Which; what it is made of stands in the state.
         node: NodeId,

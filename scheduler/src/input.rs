@@ -19,6 +19,16 @@ pub enum Input {
         /// The last index in it.
         index: u64,
     },
+    /// The disk under the log has no room for new work, and why; or it has again.
+    Storage {
+        /// Said to clients that submit.
+        pressure: Option<String>,
+    },
+    /// Start nothing more, and give every node back once it has nothing to do.
+    Drain {
+        /// At once: what still runs goes back into the queue.
+        force: bool,
+    },
     /// A client asks for something.
     Client {
         /// Comes back in `Effect::Reply`.

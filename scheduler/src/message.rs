@@ -170,14 +170,8 @@ impl std::fmt::Display for End {
         match self {
             End::Succeeded => write!(f, "exit code 0"),
             End::Exited { code } => write!(f, "exit code {code}"),
-            End::Signaled {
-                signal,
-                out_of_memory: false,
-            } => write!(f, "killed by signal {signal}"),
-            End::Signaled {
-                signal,
-                out_of_memory: true,
-            } => {
+            End::Signaled { signal, out_of_memory: false } => write!(f, "killed by signal {signal}"),
+            End::Signaled { signal, out_of_memory: true } => {
                 write!(f, "killed by signal {signal}: it used more memory than it may")
             }
             End::TimedOut => write!(f, "ran longer than limits.timeout"),

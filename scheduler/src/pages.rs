@@ -21,10 +21,7 @@ pub struct PageMap<K, V> {
 
 impl<K, V> Default for PageMap<K, V> {
     fn default() -> Self {
-        PageMap {
-            pages: Vec::new(),
-            len: 0,
-        }
+        PageMap { pages: Vec::new(), len: 0 }
     }
 }
 
@@ -41,18 +38,12 @@ impl<K: Ord + Copy, V: Clone> PageMap<K, V> {
 
     /// The page on which `key` is, or would be inserted.
     fn page_of(&self, key: &K) -> usize {
-        self.pages
-            .partition_point(|page| page[0].0 <= *key)
-            .saturating_sub(1)
+        self.pages.partition_point(|page| page[0].0 <= *key).saturating_sub(1)
     }
 
     fn locate(&self, key: &K) -> Option<(usize, usize)> {
         let page = self.page_of(key);
-        let at = self
-            .pages
-            .get(page)?
-            .binary_search_by(|entry| entry.0.cmp(key))
-            .ok()?;
+        let at = self.pages.get(page)?.binary_search_by(|entry| entry.0.cmp(key)).ok()?;
         Some((page, at))
     }
 
@@ -113,9 +104,7 @@ impl<K: Ord + Copy, V: Clone> PageMap<K, V> {
 
     /// All entries in order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (K, &V)> {
-        self.pages
-            .iter()
-            .flat_map(|page| page.iter().map(|(key, value)| (*key, value)))
+        self.pages.iter().flat_map(|page| page.iter().map(|(key, value)| (*key, value)))
     }
 
     /// The entries with keys in `range`, in order.
@@ -142,10 +131,7 @@ impl<K: Ord + Copy, V: Clone> PageMap<K, V> {
 
     /// The entry with the highest key.
     pub fn last(&self) -> Option<(K, &V)> {
-        self.pages
-            .last()
-            .and_then(|page| page.last())
-            .map(|(key, value)| (*key, value))
+        self.pages.last().and_then(|page| page.last()).map(|(key, value)| (*key, value))
     }
 }
 

@@ -17,6 +17,8 @@ impl Core {
             Input::Wake => {}
             Input::Persisted { number } => self.consensus.persisted(number),
             Input::SnapshotSaved { index } => self.snapshot_saved(index),
+            Input::Storage { pressure } => self.storage(pressure),
+            Input::Drain { force } => self.drain(force),
             Input::Client { token, command } => self.client(token, command),
             Input::Worker { node, message } => self.on_worker(node, message),
             // The lease runs from the last word; the connection's end says nothing that silence does not.
@@ -43,10 +45,7 @@ impl Core {
             self.index.mark(node.pool);
         }
         match message {
-            FromWorker::Attach {
-                incarnation,
-                attempts,
-            } => self.on_attach(node, incarnation, &attempts),
+            FromWorker::Attach { incarnation, attempts } => self.on_attach(node, incarnation, &attempts),
             FromWorker::Heartbeat => {}
             FromWorker::Phase { fence, phase, at } => self.on_phase(node, fence, phase, at),
             FromWorker::Ended(report) => self.observe(Observation::Ended { node, report }),
@@ -55,34 +54,21 @@ impl Core {
 
     /// Compares what a worker has with what it should have.
     fn on_attach(&mut self, id: NodeId, incarnation: u64, attempts: &[(Fence, Phase)]) {
-        let Some(node) = self
-            .state
-            .node(id)
-            .filter(|node| node.phase != NodePhase::Leaving)
-        else {
-            self.effects.push_back(Effect::SendWorker {
-                node: id,
-                message: ToWorker::Leave,
-            });
+        let Some(node) = self.state.node(id).filter(|node| node.phase != NodePhase::Leaving) else {
+            self.effects.push_back(Effect::SendWorker { node: id, message: ToWorker::Leave });
             return;
         };
         let same = node.incarnation == incarnation;
         let expected: Vec<Fence> = node.attempts.iter().copied().collect();
         if !same || !node.is_ready() {
-            self.observe(Observation::NodeReady {
-                node: id,
-                incarnation,
-            });
+            self.observe(Observation::NodeReady { node: id, incarnation });
         }
         let known: BTreeSet<Fence> = attempts.iter().map(|(fence, _)| *fence).collect();
         for (fence, phase) in attempts {
             self.on_phase(id, *fence, *phase, self.moment.wall);
         }
         // On a node that was made anew nothing of the old one is left to be started again.
-        for fence in expected
-            .into_iter()
-            .filter(|fence| same && !known.contains(fence))
-        {
+        for fence in expected.into_iter().filter(|fence| same && !known.contains(fence)) {
             if let Some(assignment) = self.state.assignment(fence) {
                 let message = ToWorker::Start(Box::new(assignment));
                 self.effects.push_back(Effect::SendWorker { node: id, message });

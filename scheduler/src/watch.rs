@@ -40,15 +40,8 @@ pub struct Expired {
 impl Watch {
     /// The watch of a new leader: all nodes count as heard just now.
     pub fn begin(state: &State, now: Millis) -> Watch {
-        let heard = state
-            .nodes()
-            .filter(|(_, node)| node.is_ready())
-            .map(|(id, _)| (id, now))
-            .collect();
-        Watch {
-            heard,
-            ..Watch::default()
-        }
+        let heard = state.nodes().filter(|(_, node)| node.is_ready()).map(|(id, _)| (id, now)).collect();
+        Watch { heard, ..Watch::default() }
     }
 
     /// A node was heard; tells whether it had been silent.

@@ -61,12 +61,7 @@ impl MemoryLog {
 
     pub(super) fn point(&self, index: u64) -> Option<SnapshotPoint> {
         let term = self.term(index).ok()?;
-        Some(SnapshotPoint {
-            index,
-            term,
-            voters: self.voters.clone(),
-            learners: self.learners.clone(),
-        })
+        Some(SnapshotPoint { index, term, voters: self.voters.clone(), learners: self.learners.clone() })
     }
 
     fn last(&self) -> u64 {
@@ -84,9 +79,11 @@ impl Storage for MemoryLog {
         hard_state.term = self.hard_state.term;
         hard_state.vote = self.hard_state.vote;
         hard_state.commit = self.hard_state.commit.max(self.dropped.0);
-        let mut members = ConfState::default();
-        members.voters = self.voters.clone();
-        members.learners = self.learners.clone();
+        let members = ConfState {
+            voters: self.voters.clone(),
+            learners: self.learners.clone(),
+            ..ConfState::default()
+        };
         Ok(RaftState::new(hard_state, members))
     }
 
@@ -108,14 +105,7 @@ impl Storage for MemoryLog {
             size += cost(entry);
             size <= most || size == cost(entry)
         };
-        Ok(self
-            .entries
-            .iter()
-            .skip(from)
-            .take(count)
-            .take_while(fits)
-            .map(to_raft)
-            .collect())
+        Ok(self.entries.iter().skip(from).take(count).take_while(fits).map(to_raft).collect())
     }
 
     fn term(&self, index: u64) -> raft::Result<u64> {
@@ -143,15 +133,12 @@ impl Storage for MemoryLog {
 }
 
 fn to_raft(entry: &LogEntry) -> Entry {
-    let mut raft_entry = Entry::default();
-    raft_entry.index = entry.index;
-    raft_entry.term = entry.term;
-    raft_entry.set_entry_type(match entry.kind {
+    let entry_type = match entry.kind {
         EntryKind::Commands => EntryType::EntryNormal,
         EntryKind::Membership => EntryType::EntryConfChangeV2,
-    });
-    raft_entry.data = entry.data.clone().into();
-    raft_entry
+    };
+    let data = entry.data.clone().into();
+    Entry { index: entry.index, term: entry.term, entry_type, data, ..Entry::default() }
 }
 
 pub(super) fn to_ours(mut entry: Entry) -> LogEntry {

@@ -107,10 +107,7 @@ impl Consensus {
 
     /// Proposes an entry; gives back the index it will have.
     pub fn propose(&mut self, data: Vec<u8>) -> Result<u64, ConsensusError> {
-        let result = self
-            .node
-            .propose(Vec::new(), data)
-            .map_err(|_| ConsensusError::NotLeader);
+        let result = self.node.propose(Vec::new(), data).map_err(|_| ConsensusError::NotLeader);
         self.pin_timeout();
         result.map(|()| self.node.raft.raft_log.last_index())
     }
@@ -144,27 +141,17 @@ impl Consensus {
         while self.node.has_ready() {
             let mut ready = self.node.ready();
             let entries: Vec<LogEntry> = ready.take_entries().into_iter().map(log::to_ours).collect();
-            let hard_state = ready.hs().map(|hs| HardState {
-                term: hs.term,
-                vote: hs.vote,
-                commit: hs.commit,
-            });
+            let hard_state =
+                ready.hs().map(|hs| HardState { term: hs.term, vote: hs.vote, commit: hs.commit });
             let must_sync = ready.must_sync();
-            drained
-                .committed
-                .extend(ready.take_committed_entries().into_iter().map(log::to_ours));
+            drained.committed.extend(ready.take_committed_entries().into_iter().map(log::to_ours));
             let store = self.node.mut_store();
             store.append(&entries);
             if let Some(hard_state) = hard_state {
                 store.set_hard_state(hard_state);
             }
             // Every ready is told to the driver, so that its number comes back even when it holds nothing.
-            drained.persist.push(Persist {
-                number: ready.number(),
-                hard_state,
-                entries,
-                must_sync,
-            });
+            drained.persist.push(Persist { number: ready.number(), hard_state, entries, must_sync });
             self.node.advance_append_async(ready);
             self.pin_timeout();
         }

@@ -34,11 +34,7 @@ mod tests {
                 waits.sort();
                 waits.dedup();
                 assert_eq!(waits.len(), voters as usize);
-                assert!(
-                    waits
-                        .iter()
-                        .all(|wait| (ELECTION_TICKS..max_ticks(voters)).contains(wait))
-                );
+                assert!(waits.iter().all(|wait| (ELECTION_TICKS..max_ticks(voters)).contains(wait)));
             }
         }
     }

@@ -105,19 +105,12 @@ pub fn explain(
     };
     let mut reasons = Vec::new();
     if pool.deleting {
-        reasons.push(Blocked::PoolDeleting {
-            pool: pool.settings.name.clone(),
-        });
+        reasons.push(Blocked::PoolDeleting { pool: pool.settings.name.clone() });
         return reasons;
     }
-    let ahead = index
-        .queue(found.pool)
-        .map_or(0, |queue| queue.ahead_of(Rank::of(run, found)));
+    let ahead = index.queue(found.pool).map_or(0, |queue| queue.ahead_of(Rank::of(run, found)));
     if ahead > 0 {
-        reasons.push(Blocked::Queue {
-            pool: pool.settings.name.clone(),
-            ahead,
-        });
+        reasons.push(Blocked::Queue { pool: pool.settings.name.clone(), ahead });
     }
     nodes(index, silent, now, found.pool, pool, &found.need, &mut reasons);
     growth(state, now, pool, &mut reasons);
@@ -145,18 +138,11 @@ fn nodes(
     let Some(nodes) = nodes else { return };
     let quiet = nodes.by_free().filter(|(_, node)| silent.contains(node)).count() as u64;
     if quiet > 0 {
-        reasons.push(Blocked::Silent {
-            pool: name.clone(),
-            nodes: quiet,
-        });
+        reasons.push(Blocked::Silent { pool: name.clone(), nodes: quiet });
     }
     if let Some((since, _)) = nodes.coming().next() {
         let (count, for_ms) = (nodes.coming().count() as u64, now.since(since).0);
-        reasons.push(Blocked::Booting {
-            pool: name.clone(),
-            nodes: count,
-            for_ms,
-        });
+        reasons.push(Blocked::Booting { pool: name.clone(), nodes: count, for_ms });
     }
 }
 
@@ -180,21 +166,13 @@ fn growth(state: &State, now: Millis, pool: &Pool, reasons: &mut Vec<Blocked>) {
             state.quota().exhausted(std::slice::from_ref(&key), needed)
         {
             let raise = used + needed;
-            let scope = key
-                .workspace
-                .as_ref()
-                .map_or(String::new(), |name| format!(" --workspace-limit {name}"));
+            let scope =
+                key.workspace.as_ref().map_or(String::new(), |name| format!(" --workspace-limit {name}"));
             let suggestion = format!(
                 "tidegate quota set {} {raise} --tier {} --region {}{scope}",
                 key.family, key.tier, key.region
             );
-            reasons.push(Blocked::Quota {
-                limit_of: key.to_string(),
-                limit,
-                used,
-                needed,
-                suggestion,
-            });
+            reasons.push(Blocked::Quota { limit_of: key.to_string(), limit, used, needed, suggestion });
         }
     }
     if let Some(error) = &pool.last_failure {
@@ -216,54 +194,28 @@ impl fmt::Display for Blocked {
             Blocked::Queue { pool, ahead } => {
                 write!(f, "{ahead} runs are ahead of it in the queue of pool {pool}")
             }
-            Blocked::Capacity {
-                pool, need, ready: 0, ..
-            } => {
+            Blocked::Capacity { pool, need, ready: 0, .. } => {
                 write!(f, "it needs {need}, and pool {pool} has no node that is ready")
             }
-            Blocked::Capacity {
-                pool,
-                need,
-                ready,
-                best_free,
-            } => write!(
+            Blocked::Capacity { pool, need, ready, best_free } => write!(
                 f,
                 "it needs {need}; of the {ready} ready nodes of pool {pool} the emptiest has {} free",
                 best_free.as_deref().unwrap_or("nothing")
             ),
             Blocked::Booting { pool, nodes, for_ms } => {
-                write!(
-                    f,
-                    "{nodes} nodes of pool {pool} are booting, the first for {}",
-                    Millis(*for_ms)
-                )
+                write!(f, "{nodes} nodes of pool {pool} are booting, the first for {}", Millis(*for_ms))
             }
-            Blocked::PoolMax {
-                pool,
-                max_instances,
-                nodes,
-            } => write!(
+            Blocked::PoolMax { pool, max_instances, nodes } => write!(
                 f,
                 "pool {pool} has {nodes} nodes and may not grow beyond max_instances = {max_instances}; \
                  raise it with `tidegate pool apply`, or wait for a node"
             ),
-            Blocked::Quota {
-                limit_of,
-                limit,
-                used,
-                needed,
-                suggestion,
-            } => write!(
+            Blocked::Quota { limit_of, limit, used, needed, suggestion } => write!(
                 f,
                 "quota of {limit_of}: one more node needs {needed} vCPU, {used} of {limit} are used; \
                  raise it with `{suggestion}`"
             ),
-            Blocked::BootFailed {
-                pool,
-                error,
-                failures,
-                retry_in_ms,
-            } => write!(
+            Blocked::BootFailed { pool, error, failures, retry_in_ms } => write!(
                 f,
                 "pool {pool} could not get a node {failures} times in a row, at last because: {error}; \
                  next try in {}",

@@ -28,9 +28,7 @@ impl Index {
         let runs = state.runs().iter().map(|(id, _)| Touched::Run(id));
         let nodes = state.nodes().map(|(id, _)| Touched::Node(id));
         let pools = state.pools().map(|(id, _)| Touched::Pool(id));
-        runs.chain(nodes)
-            .chain(pools)
-            .for_each(|touched| index.refresh(touched, state));
+        runs.chain(nodes).chain(pools).for_each(|touched| index.refresh(touched, state));
         index
     }
 

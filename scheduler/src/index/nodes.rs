@@ -81,11 +81,7 @@ impl PoolNodes {
         match need {
             Need::WholeNode => self.idle.iter().rev().map(|(_, node)| *node).find(usable),
             Need::Part(part) => {
-                let least = Resources {
-                    vcpu: part.vcpu,
-                    memory_mib: 0,
-                    gpu_milli: 0,
-                };
+                let least = Resources { vcpu: part.vcpu, memory_mib: 0, gpu_milli: 0 };
                 self.by_free
                     .range((least, NodeId(0))..)
                     .find(|(free, node)| free.fits(part) && usable(node))
@@ -171,18 +167,12 @@ impl Nodes {
         };
         let left = free.minus(&need.on(capacity))?;
         self.set(id, Some((pool, Place::Busy(left))));
-        Some(Undo {
-            id,
-            before: (pool, place),
-        })
+        Some(Undo { id, before: (pool, place) })
     }
 
     /// Gives room back, in the opposite order of taking.
     pub(crate) fn undo(&mut self, taken: Vec<Undo>) {
-        taken
-            .into_iter()
-            .rev()
-            .for_each(|undo| self.set(undo.id, Some(undo.before)));
+        taken.into_iter().rev().for_each(|undo| self.set(undo.id, Some(undo.before)));
     }
 }
 

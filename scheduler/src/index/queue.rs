@@ -16,10 +16,7 @@ pub struct Rank {
 impl Rank {
     /// The place of this run.
     pub fn of(id: RunId, run: &Run) -> Rank {
-        Rank {
-            priority: Reverse(run.priority),
-            run: id,
-        }
+        Rank { priority: Reverse(run.priority), run: id }
     }
 
     /// The run.
@@ -48,10 +45,7 @@ impl ShapeQueue {
 
     /// How many elements wait before this place.
     pub fn ahead_of(&self, rank: Rank) -> u64 {
-        self.runs
-            .range(..rank)
-            .map(|(_, waiting)| u64::from(*waiting))
-            .sum()
+        self.runs.range(..rank).map(|(_, waiting)| u64::from(*waiting)).sum()
     }
 }
 

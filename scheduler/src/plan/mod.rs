@@ -24,8 +24,22 @@ pub struct Situation<'a> {
     pub now: Millis,
     /// Nodes on which nothing may be placed: their worker is silent.
     pub silent: &'a BTreeSet<NodeId>,
+    /// Whether the cluster is being stopped.
+    pub drain: Drain,
     /// The bounds.
     pub limits: &'a Limits,
+}
+
+/// Whether the cluster is being stopped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Drain {
+    /// No.
+    #[default]
+    No,
+    /// Nothing starts; nodes go once they have nothing to do.
+    Wait,
+    /// Nothing starts; nodes go now.
+    Force,
 }
 
 /// What a pass decided.
@@ -53,17 +67,15 @@ pub fn plan(situation: &Situation<'_>, index: &mut Index, dirty: &BTreeSet<PoolI
         let Some(pool) = situation.state.pool(*id) else {
             continue;
         };
+        if situation.drain > Drain::No {
+            scale::drain(situation, index.pool_nodes(*id), &mut plan);
+            continue;
+        }
         let (queue, nodes) = index.parts_mut(*id);
         let left = match queue {
-            Some(queue) if !pool.deleting => Placing {
-                situation,
-                id: *id,
-                pool,
-                queue,
-                nodes,
-                taken: &mut taken,
+            Some(queue) if !pool.deleting => {
+                Placing { situation, id: *id, pool, queue, nodes, taken: &mut taken }.place(&mut plan)
             }
-            .place(&mut plan),
             _ => Left::new(),
         };
         scale::scale(situation, index.pool_nodes(*id), *id, pool, &left, &mut plan);

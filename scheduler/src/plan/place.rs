@@ -27,14 +27,8 @@ pub(super) struct Placing<'a> {
 impl Placing<'_> {
     pub(super) fn place(mut self, plan: &mut Plan) -> Left {
         let queue = self.queue;
-        let mut left: Left = queue
-            .shapes()
-            .map(|(need, shape)| (*need, shape.waiting()))
-            .collect();
-        let mut shapes: Vec<_> = queue
-            .shapes()
-            .map(|(need, shape)| (*need, shape.runs()))
-            .collect();
+        let mut left: Left = queue.shapes().map(|(need, shape)| (*need, shape.waiting())).collect();
+        let mut shapes: Vec<_> = queue.shapes().map(|(need, shape)| (*need, shape.runs())).collect();
         let mut heads = BinaryHeap::new();
         for (at, (_, runs)) in shapes.iter_mut().enumerate() {
             heads.extend(runs.next().map(|(rank, _)| Reverse((rank, at))));
@@ -61,11 +55,7 @@ impl Placing<'_> {
         let Some(run) = self.situation.state.run(rank.run()) else {
             return (0, true);
         };
-        let budget = self
-            .situation
-            .limits
-            .placements_per_pass
-            .saturating_sub(plan.commands.len());
+        let budget = self.situation.limits.placements_per_pass.saturating_sub(plan.commands.len());
         let mut placed = 0;
         for element in run.elements.waiting(budget) {
             let nodes = self.nodes.pool(self.id);
@@ -76,13 +66,7 @@ impl Placing<'_> {
                 return (placed, false);
             };
             self.taken.push(undo);
-            plan.commands.push(PlanCommand::Start {
-                slot: Slot {
-                    run: rank.run(),
-                    element,
-                },
-                node,
-            });
+            plan.commands.push(PlanCommand::Start { slot: Slot { run: rank.run(), element }, node });
             placed += 1;
         }
         (placed, true)

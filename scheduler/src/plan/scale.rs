@@ -1,13 +1,13 @@
 //! How many nodes a pool should have: up for what is queued, down after the idle time.
 
 use super::place::Left;
-use super::{Plan, Situation};
+use super::{Drain, Plan, Situation};
 use crate::command::{PlanCommand, ReleaseReason};
 use crate::ids::PoolId;
 use crate::index::PoolNodes;
 use crate::resources::{Need, Resources};
 use crate::state::pools::Pool;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) fn scale(
     situation: &Situation<'_>,
@@ -20,22 +20,24 @@ pub(super) fn scale(
     let none = PoolNodes::default();
     let nodes = nodes.unwrap_or(&none);
     for node in nodes.unusable() {
-        plan.commands.push(PlanCommand::ReleaseNode {
-            node,
-            reason: ReleaseReason::Unusable,
-        });
+        plan.commands.push(PlanCommand::ReleaseNode { node, reason: ReleaseReason::Unusable });
     }
     let released = down(situation, nodes, pool, left, plan);
     if !pool.deleting {
-        up(
-            situation,
-            nodes.serving() - released,
-            nodes.coming().count() as u64,
-            id,
-            pool,
-            left,
-            plan,
-        );
+        up(situation, nodes.serving() - released, nodes.coming().count() as u64, id, pool, left, plan);
+    }
+}
+
+/// Gives back every node that may go while the cluster is being stopped.
+pub(super) fn drain(situation: &Situation<'_>, nodes: Option<&PoolNodes>, plan: &mut Plan) {
+    let Some(nodes) = nodes else { return };
+    let free = nodes.idle().chain(nodes.coming()).map(|(_, node)| node).chain(nodes.unusable());
+    let release = |node, reason| PlanCommand::ReleaseNode { node, reason };
+    plan.commands.extend(free.map(|node| release(node, ReleaseReason::Drained)));
+    if situation.drain == Drain::Force {
+        let idle: BTreeSet<_> = nodes.idle().map(|(_, node)| node).collect();
+        let busy = nodes.by_free().map(|(_, node)| node).filter(|node| !idle.contains(node));
+        plan.commands.extend(busy.map(|node| release(node, ReleaseReason::Stopped)));
     }
 }
 
@@ -50,13 +52,9 @@ fn up(
 ) {
     let below_min = u64::from(pool.settings.min_instances.saturating_sub(serving));
     let open = u64::from(pool.settings.max_instances.saturating_sub(pool.nodes));
-    let missing = nodes_for(left, pool.capacity(), open + coming)
-        .saturating_sub(coming)
-        .max(below_min);
+    let missing = nodes_for(left, pool.capacity(), open + coming).saturating_sub(coming).max(below_min);
     let keys = pool.quota_keys();
-    let wanted = missing
-        .min(open)
-        .min(situation.state.quota().room(&keys, pool.capacity().vcpu.into()));
+    let wanted = missing.min(open).min(situation.state.quota().room(&keys, pool.capacity().vcpu.into()));
     if wanted == 0 {
         return;
     }
@@ -65,13 +63,8 @@ fn up(
         return;
     }
     // After a failure one node tries whether the provider can make them again.
-    let wanted = if pool.boot_failures > 0 {
-        wanted.min(1).saturating_sub(coming)
-    } else {
-        wanted
-    };
-    plan.commands
-        .extend((0..wanted).map(|_| PlanCommand::RequestNode { pool: id }));
+    let wanted = if pool.boot_failures > 0 { wanted.min(1).saturating_sub(coming) } else { wanted };
+    plan.commands.extend((0..wanted).map(|_| PlanCommand::RequestNode { pool: id }));
 }
 
 /// Gives back what has been idle for long; tells how many.
@@ -81,10 +74,7 @@ fn down(situation: &Situation<'_>, nodes: &PoolNodes, pool: &Pool, left: &Left, 
     let mut serving = nodes.serving();
     let before = serving;
     let waiting = left.values().any(|waiting| *waiting > 0) && !pool.deleting;
-    let coming = nodes
-        .coming()
-        .filter(|_| pool.deleting)
-        .map(|(since, node)| (since, node));
+    let coming = nodes.coming().filter(|_| pool.deleting);
     for (since, node) in nodes.idle().chain(coming) {
         if serving <= least {
             break;
@@ -122,29 +112,17 @@ fn nodes_for(left: &Left, capacity: &Resources, most: u64) -> u64 {
         };
         for (room, count) in std::mem::take(&mut open) {
             let each = room.times(part).min(waiting);
-            let used = if each == 0 {
-                0
-            } else {
-                waiting.div_ceil(each).min(count)
-            };
+            let used = if each == 0 { 0 } else { waiting.div_ceil(each).min(count) };
             let full = used.min(waiting / each.max(1));
             add(&mut open, room, count - used);
             add(&mut open, room_after(&room, part, each), full);
-            add(
-                &mut open,
-                room_after(&room, part, waiting - full * each),
-                used - full,
-            );
+            add(&mut open, room_after(&room, part, waiting - full * each), used - full);
             waiting = waiting.saturating_sub(used * each);
         }
         let each = capacity.times(part).min(waiting).max(1);
         let full = waiting / each;
         add(&mut open, room_after(capacity, part, each), full);
-        add(
-            &mut open,
-            room_after(capacity, part, waiting % each),
-            u64::from(waiting % each > 0),
-        );
+        add(&mut open, room_after(capacity, part, waiting % each), u64::from(waiting % each > 0));
         nodes = nodes.saturating_add(waiting.div_ceil(each));
         if nodes >= most {
             return most;
@@ -173,19 +151,11 @@ mod tests {
     use super::*;
 
     fn part(vcpu: u32) -> Need {
-        Need::Part(Resources {
-            vcpu,
-            memory_mib: 0,
-            gpu_milli: 0,
-        })
+        Need::Part(Resources { vcpu, memory_mib: 0, gpu_milli: 0 })
     }
 
     fn count(left: &[(Need, u64)]) -> u64 {
-        let capacity = Resources {
-            vcpu: 4,
-            memory_mib: 1024,
-            gpu_milli: 0,
-        };
+        let capacity = Resources { vcpu: 4, memory_mib: 1024, gpu_milli: 0 };
         nodes_for(&left.iter().copied().collect(), &capacity, 1000)
     }
 

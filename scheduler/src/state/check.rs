@@ -20,32 +20,16 @@ impl State {
     fn check_attempts(&self, broken: &mut Vec<String>) {
         for (fence, attempt) in self.attempts.iter() {
             if self.element(attempt.slot) != Some(ElementState::Placed(fence)) {
-                broken.push(format!(
-                    "attempt {fence} is not what {:?} says of itself",
-                    attempt.slot
-                ));
+                broken.push(format!("attempt {fence} is not what {:?} says of itself", attempt.slot));
             }
-            if !self
-                .nodes
-                .get(&attempt.node)
-                .is_some_and(|node| node.attempts.contains(&fence))
-            {
-                broken.push(format!(
-                    "attempt {fence} is on {} which does not list it",
-                    attempt.node
-                ));
+            if !self.nodes.get(&attempt.node).is_some_and(|node| node.attempts.contains(&fence)) {
+                broken.push(format!("attempt {fence} is on {} which does not list it", attempt.node));
             }
         }
-        let placed: usize = self
-            .runs
-            .iter()
-            .map(|(_, run)| run.elements.placed().count())
-            .sum();
+        let placed: usize = self.runs.iter().map(|(_, run)| run.elements.placed().count()).sum();
         if placed != self.attempts.len() {
-            broken.push(format!(
-                "{placed} elements are placed but there are {} attempts",
-                self.attempts.len()
-            ));
+            broken
+                .push(format!("{placed} elements are placed but there are {} attempts", self.attempts.len()));
         }
     }
 
@@ -60,9 +44,7 @@ impl State {
                 broken.push(format!("{id} counts {} nodes", pool.nodes));
             }
         }
-        per_pool
-            .keys()
-            .for_each(|pool| broken.push(format!("nodes of {pool}, which is gone")));
+        per_pool.keys().for_each(|pool| broken.push(format!("nodes of {pool}, which is gone")));
     }
 
     fn check_node(&self, id: NodeId, broken: &mut Vec<String>) {
@@ -73,10 +55,7 @@ impl State {
         let taken = node.attempts.iter().filter_map(|fence| self.attempts.get(fence));
         let sum = taken.fold(node.free, |sum, attempt| sum.plus(&attempt.resources));
         if sum != *pool.capacity() {
-            broken.push(format!(
-                "{id}: free and taken make {sum}, capacity is {}",
-                pool.capacity()
-            ));
+            broken.push(format!("{id}: free and taken make {sum}, capacity is {}", pool.capacity()));
         }
         if !node.is_ready() && !node.attempts.is_empty() {
             broken.push(format!("{id} is {:?} with attempts on it", node.phase));
@@ -90,11 +69,7 @@ impl State {
                 *open.entry(run.pool).or_default() += 1;
             }
             if run.ended.is_some() != run.elements.is_over() {
-                broken.push(format!(
-                    "{id} ended {:?} with elements {:?}",
-                    run.ended,
-                    run.elements.counts()
-                ));
+                broken.push(format!("{id} ended {:?} with elements {:?}", run.ended, run.elements.counts()));
             }
             if self.runs.find(run.workspace, &run.name).map(|found| found.0) != Some(id) {
                 broken.push(format!("{id} is not found by its name {}", run.name));
@@ -105,8 +80,7 @@ impl State {
                 broken.push(format!("{id} counts {} open runs", pool.open_runs));
             }
         }
-        open.keys()
-            .for_each(|pool| broken.push(format!("open runs for {pool}, which is gone")));
+        open.keys().for_each(|pool| broken.push(format!("open runs for {pool}, which is gone")));
     }
 
     fn check_quota(&self, broken: &mut Vec<String>) {

@@ -204,7 +204,10 @@ impl Elements {
             Ending::Canceled => self.canceled += 1,
         }
         if self.count == 1 || [self.completed, self.failed, self.canceled].contains(&self.count) {
+            // All ended alike: the counts say it all, and none is left in the queue.
             self.ended = EndedMap::default();
+            self.next = self.count;
+            self.cut = None;
         } else {
             self.ended.set(element, Some(ending));
         }
@@ -220,18 +223,13 @@ impl Elements {
             self.count_ended(element, Ending::Canceled);
             return vec![(element, element + 1)];
         }
-        let mut ranges: Vec<(u32, u32)> = self
-            .returned
-            .keys()
-            .map(|element| (*element, element + 1))
-            .collect();
+        let mut ranges: Vec<(u32, u32)> =
+            self.returned.keys().map(|element| (*element, element + 1)).collect();
         for element in std::mem::take(&mut self.returned).into_keys() {
             self.count_ended(element, Ending::Canceled);
         }
         let limit = self.limit();
-        let fresh = (self.next..limit)
-            .filter(|&element| self.ended.get(element).is_none())
-            .count() as u32;
+        let fresh = (self.next..limit).filter(|&element| self.ended.get(element).is_none()).count() as u32;
         if fresh > 0 {
             // Those in the tail that had ended one by one must stay told apart from the cut, all cancelled.
             ranges.push((self.next, limit));
@@ -250,18 +248,12 @@ impl Elements {
         let lifted = u64::from(self.lift_cut());
         let ended: Vec<u32> = self.ended.iter().collect();
         let single = if self.count == 1 { vec![0] } else { ended };
-        lifted
-            + single
-                .into_iter()
-                .map(|element| u64::from(self.retry_one(element)))
-                .sum::<u64>()
+        lifted + single.into_iter().map(|element| u64::from(self.retry_one(element))).sum::<u64>()
     }
 
     fn lift_cut(&mut self) -> u32 {
         let Some(cut) = self.cut.take() else { return 0 };
-        let lifted = (cut..self.count)
-            .filter(|&element| self.ended.get(element).is_none())
-            .count() as u32;
+        let lifted = (cut..self.count).filter(|&element| self.ended.get(element).is_none()).count() as u32;
         self.canceled -= lifted;
         lifted
     }
@@ -273,10 +265,7 @@ impl Elements {
             (self.failed, Ending::Failed),
             (self.canceled, Ending::Canceled),
         ];
-        if let Some((_, ending)) = all
-            .into_iter()
-            .find(|(n, _)| *n == self.count)
-            .filter(|_| self.count > 1)
+        if let Some((_, ending)) = all.into_iter().find(|(n, _)| *n == self.count).filter(|_| self.count > 1)
         {
             let limit = self.limit();
             (0..limit).for_each(|element| self.ended.set(element, Some(ending)));
@@ -336,9 +325,7 @@ impl EndedMap {
     /// Every element that has ended.
     fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         let first = self.0.keys().map(|page| page * PER_PAGE as u32);
-        first
-            .flat_map(|first| first..first + PER_PAGE as u32)
-            .filter(|&element| self.get(element).is_some())
+        first.flat_map(|first| first..first + PER_PAGE as u32).filter(|&element| self.get(element).is_some())
     }
 
     fn set(&mut self, element: u32, ending: Option<Ending>) {
@@ -348,10 +335,7 @@ impl EndedMap {
             Some(Ending::Failed) => 2,
             Some(Ending::Canceled) => 3,
         };
-        let page = self
-            .0
-            .entry(element / PER_PAGE as u32)
-            .or_insert_with(|| Arc::new(vec![0; PER_PAGE / 4]));
+        let page = self.0.entry(element / PER_PAGE as u32).or_insert_with(|| Arc::new(vec![0; PER_PAGE / 4]));
         let at = element as usize % PER_PAGE;
         let byte = &mut Arc::make_mut(page)[at / 4];
         *byte = *byte & !(3 << (at % 4 * 2)) | bits << (at % 4 * 2);

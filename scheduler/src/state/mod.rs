@@ -46,10 +46,7 @@ pub struct State {
 impl State {
     /// An empty cluster with its one workspace.
     pub fn new() -> State {
-        let mut state = State {
-            version: 1,
-            ..State::default()
-        };
+        let mut state = State { version: 1, ..State::default() };
         state.workspace_or_new(DEFAULT_WORKSPACE);
         state
     }
@@ -81,10 +78,7 @@ impl State {
 
     /// The workspace of this name.
     pub fn workspace(&self, name: &str) -> Option<WorkspaceId> {
-        self.workspaces
-            .iter()
-            .find(|(_, known)| *known == name)
-            .map(|(id, _)| id)
+        self.workspaces.iter().find(|(_, known)| *known == name).map(|(id, _)| id)
     }
 
     /// The name of a workspace.
@@ -117,9 +111,7 @@ impl State {
     /// The pool for a run that names none: the one called `default`, else the workspace's oldest.
     pub fn default_pool(&self, workspace: WorkspaceId) -> Option<(PoolId, &Pool)> {
         let open = |pool: &Pool| pool.workspace == workspace && !pool.deleting;
-        let named = self
-            .find_pool(workspace, "default")
-            .filter(|(_, pool)| open(pool));
+        let named = self.find_pool(workspace, "default").filter(|(_, pool)| open(pool));
         named.or_else(|| self.pools.iter().find(|(_, pool)| open(pool)))
     }
 

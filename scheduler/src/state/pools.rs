@@ -64,12 +64,7 @@ impl Pool {
 
 /// Refuses settings that make no sense.
 pub fn check(settings: &PoolSettings) -> Result<(), Refusal> {
-    let bad = |reason: String| {
-        Err(Refusal::BadPool {
-            pool: settings.name.clone(),
-            reason,
-        })
-    };
+    let bad = |reason: String| Err(Refusal::BadPool { pool: settings.name.clone(), reason });
     if settings.max_instances > agreed::INSTANCES {
         return Err(Refusal::TooMuch {
             what: "max_instances",
@@ -79,9 +74,7 @@ pub fn check(settings: &PoolSettings) -> Result<(), Refusal> {
     }
     if settings.min_instances > settings.max_instances {
         let (min, max) = (settings.min_instances, settings.max_instances);
-        return bad(format!(
-            "min_instances ({min}) is more than max_instances ({max})"
-        ));
+        return bad(format!("min_instances ({min}) is more than max_instances ({max})"));
     }
     if settings.size.capacity.vcpu == 0 {
         return bad(format!("VM size {} has no vCPU", settings.size.name));

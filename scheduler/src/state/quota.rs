@@ -94,11 +94,7 @@ impl Quota {
         keys.iter().find_map(|key| {
             let limit = self.limit(key)?;
             let used = self.usage(key).total();
-            (used + vcpu > limit).then(|| Exhausted {
-                key: key.clone(),
-                limit,
-                used,
-            })
+            (used + vcpu > limit).then(|| Exhausted { key: key.clone(), limit, used })
         })
     }
 

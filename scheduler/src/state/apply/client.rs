@@ -22,17 +22,12 @@ impl State {
             ClientCommand::Cancel(which) => self.cancel(which, at),
             ClientCommand::Retry(which) => self.retry(which, at),
             ClientCommand::ApplyPool(settings) => self.apply_pool(settings, at),
-            ClientCommand::DeletePool {
-                workspace,
-                pool,
-                force,
-            } => self.delete_pool(workspace, pool, *force, at),
+            ClientCommand::DeletePool { workspace, pool, force } => {
+                self.delete_pool(workspace, pool, *force, at)
+            }
             ClientCommand::SetQuota { key, limit } => {
                 self.quota.set(key.clone(), *limit);
-                at.event(What::QuotaSet {
-                    key: key.clone(),
-                    limit: *limit,
-                });
+                at.event(What::QuotaSet { key: key.clone(), limit: *limit });
                 Ok(Outcome::Done)
             }
         }
@@ -45,17 +40,10 @@ impl State {
         if let Some((run, known)) = self.runs.find(workspace, &submit.name) {
             return match known.digest == submit.digest && known.elements.count() == submit.count {
                 true => Ok(Outcome::Submitted { run, known: true }),
-                false => Err(Refusal::NameConflict {
-                    name: submit.name.clone(),
-                    run,
-                }),
+                false => Err(Refusal::NameConflict { name: submit.name.clone(), run }),
             };
         }
-        check_size(
-            "the number of elements",
-            u64::from(submit.count),
-            u64::from(agreed::ELEMENTS),
-        )?;
+        check_size("the number of elements", u64::from(submit.count), u64::from(agreed::ELEMENTS))?;
         check_size(
             "the size of the specification in bytes",
             submit.body.len() as u64,
@@ -89,19 +77,15 @@ impl State {
             pool.open_runs += 1;
         }
         at.touch(Touched::Run(run));
-        at.event(What::Submitted {
-            run,
-            pool: pool_name,
-            submit: Box::new(submit.clone()),
-        });
+        at.event(What::Submitted { run, pool: pool_name, submit: Box::new(submit.clone()) });
         Ok(Outcome::Submitted { run, known: false })
     }
 
     fn pool_for(&self, workspace: WorkspaceId, submit: &Submit) -> Result<(PoolId, &Pool), Refusal> {
         let found = match &submit.pool {
-            Some(name) => self
-                .find_pool(workspace, name)
-                .ok_or_else(|| Refusal::UnknownPool(name.clone()))?,
+            Some(name) => {
+                self.find_pool(workspace, name).ok_or_else(|| Refusal::UnknownPool(name.clone()))?
+            }
             None => self.default_pool(workspace).ok_or(Refusal::NoPool)?,
         };
         let (_, pool) = found;
@@ -124,11 +108,9 @@ impl State {
             .find_run(&which.workspace, &which.run)
             .ok_or_else(|| Refusal::UnknownRun(which.run.clone()))?;
         match which.element.filter(|element| *element >= run.elements.count()) {
-            Some(element) => Err(Refusal::UnknownElement {
-                name: which.run.clone(),
-                element,
-                count: run.elements.count(),
-            }),
+            Some(element) => {
+                Err(Refusal::UnknownElement { name: which.run.clone(), element, count: run.elements.count() })
+            }
             None => Ok(id),
         }
     }
@@ -137,11 +119,7 @@ impl State {
         let id = self.select(which)?;
         let elements = self.cancel_elements(id, which.element, at);
         match elements {
-            0 if self
-                .runs
-                .get(id)
-                .is_some_and(|run| run.cancel_requested && !run.elements.is_over()) =>
-            {
+            0 if self.runs.get(id).is_some_and(|run| run.cancel_requested && !run.elements.is_over()) => {
                 Ok(Outcome::Touched { elements: 0 })
             }
             0 => Err(Refusal::AlreadyEnded(which.run.clone())),
@@ -159,17 +137,11 @@ impl State {
         if only.is_none() && !over {
             run.cancel_requested = true;
         }
-        let placed: Vec<_> = run
-            .elements
-            .placed()
-            .filter(|(e, _)| only.is_none_or(|only| only == *e))
-            .collect();
+        let placed: Vec<_> =
+            run.elements.placed().filter(|(e, _)| only.is_none_or(|only| only == *e)).collect();
         let mut touched: u64 = ranges.iter().map(|(from, to)| u64::from(to - from)).sum();
         if touched > 0 || !placed.is_empty() {
-            at.event(What::CancelRequested {
-                run: id,
-                element: only,
-            });
+            at.event(What::CancelRequested { run: id, element: only });
         }
         for (from, to) in ranges {
             at.event(What::Canceled { run: id, from, to });
@@ -200,10 +172,7 @@ impl State {
             }
         }
         at.touch(Touched::Run(id));
-        at.event(What::Retried {
-            run: id,
-            element: which.element,
-        });
+        at.event(What::Retried { run: id, element: which.element });
         Ok(Outcome::Touched { elements })
     }
 
@@ -234,20 +203,12 @@ impl State {
             }
         };
         at.touch(Touched::Pool(id));
-        at.event(What::PoolApplied {
-            workspace: settings.workspace.clone(),
-            pool: settings.name.clone(),
-        });
+        at.event(What::PoolApplied { workspace: settings.workspace.clone(), pool: settings.name.clone() });
         Ok(Outcome::Done)
     }
 
     fn change_pool(&mut self, id: PoolId, settings: &PoolSettings) -> Result<PoolId, Refusal> {
-        let bad = |reason: &str| {
-            Err(Refusal::BadPool {
-                pool: settings.name.clone(),
-                reason: reason.into(),
-            })
-        };
+        let bad = |reason: &str| Err(Refusal::BadPool { pool: settings.name.clone(), reason: reason.into() });
         let Some(pool) = self.pools.get_mut(&id) else {
             return bad("it is gone");
         };
@@ -267,24 +228,15 @@ impl State {
 
     fn delete_pool(&mut self, workspace: &str, name: &str, force: bool, at: &mut Applying<'_>) -> Answer {
         let unknown = || Refusal::UnknownPool(name.to_owned());
-        let id = self
-            .workspace(workspace)
-            .and_then(|w| Some(self.find_pool(w, name)?.0))
-            .ok_or_else(unknown)?;
+        let id =
+            self.workspace(workspace).and_then(|w| Some(self.find_pool(w, name)?.0)).ok_or_else(unknown)?;
         let pool = self.pools.get_mut(&id).ok_or_else(unknown)?;
         if pool.open_runs > 0 && !force {
-            return Err(Refusal::PoolInUse {
-                pool: name.to_owned(),
-                runs: pool.open_runs,
-            });
+            return Err(Refusal::PoolInUse { pool: name.to_owned(), runs: pool.open_runs });
         }
         pool.deleting = true;
-        let open: Vec<RunId> = self
-            .runs
-            .iter()
-            .filter(|(_, r)| r.pool == id && r.ended.is_none())
-            .map(|r| r.0)
-            .collect();
+        let open: Vec<RunId> =
+            self.runs.iter().filter(|(_, r)| r.pool == id && r.ended.is_none()).map(|r| r.0).collect();
         for run in open {
             self.cancel_elements(run, None, at);
         }
@@ -300,11 +252,7 @@ impl State {
 }
 
 fn check_size(what: &'static str, is: u64, limit: u64) -> Result<(), Refusal> {
-    if is > limit {
-        Err(Refusal::TooMuch { what, is, limit })
-    } else {
-        Ok(())
-    }
+    if is > limit { Err(Refusal::TooMuch { what, is, limit }) } else { Ok(()) }
 }
 
 /// Names go into URLs, file names and command lines.
@@ -313,12 +261,5 @@ fn check_name(what: &'static str, name: &str) -> Result<(), Refusal> {
     let good = name.len() <= 255
         && name.chars().all(plain)
         && name.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
-    if good {
-        Ok(())
-    } else {
-        Err(Refusal::BadName {
-            what,
-            name: name.chars().take(300).collect(),
-        })
-    }
+    if good { Ok(()) } else { Err(Refusal::BadName { what, name: name.chars().take(300).collect() }) }
 }

@@ -56,11 +56,7 @@ impl Applying<'_> {
     }
 
     fn event(&mut self, what: What) {
-        self.changes.events.push(Event {
-            index: self.index,
-            wall: self.wall,
-            what,
-        });
+        self.changes.events.push(Event { index: self.index, wall: self.wall, what });
     }
 
     fn touch(&mut self, touched: Touched) {
@@ -81,12 +77,7 @@ impl State {
         self.wall = entry.wall;
         let mut changes = Changes::default();
         for (position, command) in entry.commands.iter().enumerate() {
-            let mut at = Applying {
-                index,
-                position,
-                changes: &mut changes,
-                wall: entry.wall,
-            };
+            let mut at = Applying { index, position, changes: &mut changes, wall: entry.wall };
             match command {
                 Command::Client(command) => {
                     let result = self.apply_client(command, &mut at);

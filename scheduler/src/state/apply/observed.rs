@@ -11,11 +11,7 @@ impl State {
     pub(super) fn apply_observed(&mut self, observation: &Observation, at: &mut Applying<'_>) {
         match observation {
             Observation::NodeBooting { node } => {
-                if self
-                    .nodes
-                    .get(node)
-                    .is_some_and(|node| node.phase == NodePhase::Requested)
-                {
+                if self.nodes.get(node).is_some_and(|node| node.phase == NodePhase::Requested) {
                     self.set_phase(*node, NodePhase::Booting, at);
                 }
             }
@@ -68,20 +64,8 @@ impl State {
             at.touch(Touched::Pool(pool));
         }
         self.lose_attempts(id, &format!("its node failed: {reason}"), at);
-        self.set_phase(
-            id,
-            NodePhase::Unusable {
-                reason: reason.to_owned(),
-            },
-            at,
-        );
-        self.tell_node(
-            id,
-            NodeChange::Failed {
-                reason: reason.to_owned(),
-            },
-            at,
-        );
+        self.set_phase(id, NodePhase::Unusable { reason: reason.to_owned() }, at);
+        self.tell_node(id, NodeChange::Failed { reason: reason.to_owned() }, at);
     }
 
     fn node_lost(&mut self, id: NodeId, at: &mut Applying<'_>) {
@@ -89,13 +73,7 @@ impl State {
             return;
         }
         self.lose_attempts(id, "its node was silent for too long", at);
-        self.set_phase(
-            id,
-            NodePhase::Unusable {
-                reason: "silent for too long".into(),
-            },
-            at,
-        );
+        self.set_phase(id, NodePhase::Unusable { reason: "silent for too long".into() }, at);
         self.tell_node(id, NodeChange::Lost, at);
     }
 
@@ -118,21 +96,14 @@ impl State {
     fn attempt_ended(&mut self, node: NodeId, report: &Report, at: &mut Applying<'_>) {
         // Superseded or accepted before: the worker may forget it either way.
         at.send(node, ToWorker::Acknowledge { fence: report.fence });
-        if self
-            .attempts
-            .get(&report.fence)
-            .is_some_and(|attempt| attempt.node == node)
-        {
+        if self.attempts.get(&report.fence).is_some_and(|attempt| attempt.node == node) {
             self.settle(report, at);
         }
     }
 
-    fn lose_attempts(&mut self, node: NodeId, reason: &str, at: &mut Applying<'_>) {
-        let fences: Vec<Fence> = self
-            .nodes
-            .get(&node)
-            .map(|node| node.attempts.iter().copied().collect())
-            .unwrap_or_default();
+    pub(super) fn lose_attempts(&mut self, node: NodeId, reason: &str, at: &mut Applying<'_>) {
+        let fences: Vec<Fence> =
+            self.nodes.get(&node).map(|node| node.attempts.iter().copied().collect()).unwrap_or_default();
         for fence in fences {
             self.attempt_lost(fence, reason, at);
         }
@@ -167,10 +138,7 @@ impl State {
             let settings = pool.settings.clone();
             self.pools.remove(&id);
             at.touch(Touched::Pool(id));
-            at.event(What::PoolDeleted {
-                workspace: settings.workspace,
-                pool: settings.name,
-            });
+            at.event(What::PoolDeleted { workspace: settings.workspace, pool: settings.name });
         }
     }
 }

@@ -21,16 +21,12 @@ fn verdict(run: &Run, attempt: &Attempt, end: &End) -> Verdict {
     match end {
         End::Succeeded => Verdict::Over(Ending::Completed),
         _ if canceled => Verdict::Over(Ending::Canceled),
-        End::Stopped | End::System { .. } if system + 1 < agreed::SYSTEM_TRIES => Verdict::Again(Tries {
-            user,
-            system: system + 1,
-        }),
+        End::Stopped | End::System { .. } if system + 1 < agreed::SYSTEM_TRIES => {
+            Verdict::Again(Tries { user, system: system + 1 })
+        }
         End::Stopped | End::System { .. } => Verdict::Over(Ending::Failed),
         End::Exited { .. } | End::Signaled { .. } | End::TimedOut if user < run.retries => {
-            Verdict::Again(Tries {
-                user: user + 1,
-                system,
-            })
+            Verdict::Again(Tries { user: user + 1, system })
         }
         End::Exited { .. } | End::Signaled { .. } | End::TimedOut | End::CannotStart { .. } => {
             Verdict::Over(Ending::Failed)
@@ -53,24 +49,13 @@ impl State {
                 run.elements.end(slot.element, ending);
                 let attempts = attempt.tries.next_attempt();
                 let report = Box::new(report.clone());
-                at.event(What::Ended {
-                    slot,
-                    node: attempt.node,
-                    attempt: attempts,
-                    ending,
-                    report,
-                });
+                at.event(What::Ended { slot, node: attempt.node, attempt: attempts, ending, report });
             }
             Verdict::Again(tries) => {
                 run.elements.requeue(slot.element, tries);
                 let reason = report.end.to_string();
                 let fence = report.fence;
-                at.event(What::Requeued {
-                    slot,
-                    fence,
-                    reason,
-                    report: Some(Box::new(report.clone())),
-                });
+                at.event(What::Requeued { slot, fence, reason, report: Some(Box::new(report.clone())) });
             }
         }
         at.touch(Touched::Run(slot.run));
@@ -86,36 +71,18 @@ impl State {
         let Some(run) = self.runs.get_mut(slot.run) else {
             return;
         };
-        match verdict(
-            run,
-            &attempt,
-            &End::System {
-                reason: reason.to_owned(),
-            },
-        ) {
+        match verdict(run, &attempt, &End::System { reason: reason.to_owned() }) {
             Verdict::Over(Ending::Canceled) => {
                 run.elements.end(slot.element, Ending::Canceled);
-                at.event(What::Canceled {
-                    run: slot.run,
-                    from: slot.element,
-                    to: slot.element + 1,
-                });
+                at.event(What::Canceled { run: slot.run, from: slot.element, to: slot.element + 1 });
             }
             Verdict::Over(ending) => {
                 run.elements.end(slot.element, ending);
-                at.event(What::Abandoned {
-                    slot,
-                    reason: reason.to_owned(),
-                });
+                at.event(What::Abandoned { slot, reason: reason.to_owned() });
             }
             Verdict::Again(tries) => {
                 run.elements.requeue(slot.element, tries);
-                at.event(What::Requeued {
-                    slot,
-                    fence,
-                    reason: reason.to_owned(),
-                    report: None,
-                });
+                at.event(What::Requeued { slot, fence, reason: reason.to_owned(), report: None });
             }
         }
         at.touch(Touched::Run(slot.run));

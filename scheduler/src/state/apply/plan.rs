@@ -26,10 +26,7 @@ impl State {
         let Some(ElementState::Waiting(_)) = run.elements.state(slot.element) else {
             return None;
         };
-        let node = self
-            .nodes
-            .get(&on)
-            .filter(|node| node.is_ready() && node.pool == run.pool)?;
+        let node = self.nodes.get(&on).filter(|node| node.is_ready() && node.pool == run.pool)?;
         let resources = run.need.on(self.pools.get(&node.pool)?.capacity());
         let free = node.free.minus(&resources)?;
         let fence = at.fence();
@@ -39,23 +36,11 @@ impl State {
         node.attempts.insert(fence);
         node.since = self.now;
         let tries = self.runs.get_mut(slot.run)?.elements.place(slot.element, fence)?;
-        let attempt = Attempt {
-            slot,
-            node: on,
-            resources,
-            tries,
-            placed: self.now,
-            stopping: None,
-        };
+        let attempt = Attempt { slot, node: on, resources, tries, placed: self.now, stopping: None };
         self.attempts.insert(fence, attempt);
         at.touch(Touched::Run(slot.run));
         at.touch(Touched::Node(on));
-        at.event(What::Started {
-            slot,
-            fence,
-            node: on,
-            attempt: tries.next_attempt(),
-        });
+        at.event(What::Started { slot, fence, node: on, attempt: tries.next_attempt() });
         if let Some(assignment) = self.assignment(fence) {
             at.send(on, ToWorker::Start(Box::new(assignment)));
         }
@@ -92,8 +77,7 @@ impl State {
         self.pools.get_mut(&pool_id)?.nodes += 1;
         self.next_node += 1;
         let id = NodeId(self.next_node);
-        self.nodes
-            .insert(id, Node::requested(pool_id, capacity, self.now));
+        self.nodes.insert(id, Node::requested(pool_id, capacity, self.now));
         at.touch(Touched::Node(id));
         at.changes.provision.push(id);
         self.tell_node(id, NodeChange::Requested, at);
@@ -101,6 +85,9 @@ impl State {
     }
 
     fn release_node(&mut self, id: NodeId, reason: ReleaseReason, at: &mut Applying<'_>) -> bool {
+        if reason == ReleaseReason::Stopped {
+            self.lose_attempts(id, "its node was stopped", at);
+        }
         let Some(node) = self.nodes.get(&id) else {
             return false;
         };
@@ -115,11 +102,7 @@ impl State {
     }
 
     fn forget(&mut self, runs: &[RunId], at: &mut Applying<'_>) -> bool {
-        let runs: Vec<RunId> = runs
-            .iter()
-            .copied()
-            .filter(|run| self.runs.forget(*run).is_some())
-            .collect();
+        let runs: Vec<RunId> = runs.iter().copied().filter(|run| self.runs.forget(*run).is_some()).collect();
         let any = !runs.is_empty();
         if any {
             runs.iter().for_each(|run| at.touch(Touched::Run(*run)));

@@ -14,11 +14,7 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let ending = prop_oneof![
-        Just(Ending::Completed),
-        Just(Ending::Failed),
-        Just(Ending::Canceled)
-    ];
+    let ending = prop_oneof![Just(Ending::Completed), Just(Ending::Failed), Just(Ending::Canceled)];
     prop_oneof![
         8 => Just(Step::PlaceNext),
         1 => (0..12u32).prop_map(Step::Place),
