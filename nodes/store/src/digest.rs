@@ -124,9 +124,7 @@ impl Visitor<'_> for DigestVisitor {
     }
 
     fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Digest, E> {
-        let bytes = bytes
-            .try_into()
-            .map_err(|_| E::invalid_length(bytes.len(), &"32 bytes"))?;
+        let bytes = bytes.try_into().map_err(|_| E::invalid_length(bytes.len(), &"32 bytes"))?;
         Ok(Digest(bytes))
     }
 }
@@ -181,16 +179,7 @@ mod tests {
         let short = &ABC[..ABC.len() - 1];
         let upper = ABC.replace("ba78", "BA78");
         let long = format!("{ABC}0");
-        for text in [
-            "",
-            no_prefix,
-            short,
-            &upper,
-            &long,
-            "sha256-",
-            "sha256-é",
-            "../../etc/passwd",
-        ] {
+        for text in ["", no_prefix, short, &upper, &long, "sha256-", "sha256-é", "../../etc/passwd"] {
             assert!(text.parse::<Digest>().is_err(), "{text}");
         }
         let message = "x".repeat(1_000_000).parse::<Digest>().unwrap_err().to_string();

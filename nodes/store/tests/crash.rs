@@ -17,10 +17,7 @@ const SEED: &str = "TIDEGATE_TEST_CRASH_SEED";
 #[test]
 #[ignore = "the process that the crash test starts and kills"]
 fn child_that_stores_until_killed() {
-    let seed: u64 = env::var(SEED)
-        .expect("started by the crash test")
-        .parse()
-        .unwrap();
+    let seed: u64 = env::var(SEED).expect("started by the crash test").parse().unwrap();
     let store = BlobStore::open(env::var(FOLDER).unwrap(), StoreOptions::default()).unwrap();
     thread::scope(|scope| {
         for thread in 0..6 {
@@ -38,9 +35,7 @@ fn child_that_stores_until_killed() {
                     random.fill_bytes(&mut bytes);
                     let digest = store.put(bytes).unwrap();
                     // One write a line: lines of threads do not mix, and none is half there.
-                    std::io::stderr()
-                        .write_all(format!("{digest} {size}\n").as_bytes())
-                        .unwrap();
+                    std::io::stderr().write_all(format!("{digest} {size}\n").as_bytes()).unwrap();
                 }
             });
         }
@@ -56,12 +51,7 @@ fn every_acknowledged_blob_survives_a_kill() {
     let mut acknowledged: Vec<(Digest, u64)> = Vec::new();
     for round in 0..6 {
         let mut child = Command::new(env::current_exe().unwrap())
-            .args([
-                "--ignored",
-                "--exact",
-                "child_that_stores_until_killed",
-                "--nocapture",
-            ])
+            .args(["--ignored", "--exact", "child_that_stores_until_killed", "--nocapture"])
             .env(FOLDER, folder.path())
             .env(SEED, (seed + round * 100).to_string())
             .stdout(Stdio::null())
@@ -72,9 +62,7 @@ fn every_acknowledged_blob_survives_a_kill() {
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         for (count, line) in lines.enumerate() {
             let line = line.unwrap();
-            let (digest, size) = line
-                .split_once(' ')
-                .unwrap_or_else(|| panic!("the child said: {line}"));
+            let (digest, size) = line.split_once(' ').unwrap_or_else(|| panic!("the child said: {line}"));
             acknowledged.push((digest.parse().unwrap(), size.parse().unwrap()));
             // What the child wrote into the pipe before it died is read to the end.
             if count + 1 == kill_after {
@@ -85,10 +73,7 @@ fn every_acknowledged_blob_survives_a_kill() {
 
         let store = BlobStore::open(folder.path(), StoreOptions::default()).unwrap();
         for (digest, size) in &acknowledged {
-            let bytes = store
-                .get(digest)
-                .unwrap()
-                .unwrap_or_else(|| panic!("{digest} was lost"));
+            let bytes = store.get(digest).unwrap().unwrap_or_else(|| panic!("{digest} was lost"));
             assert_eq!(bytes.len() as u64, *size);
         }
         assert_eq!(fs::read_dir(folder.path().join("incoming")).unwrap().count(), 0);

@@ -16,9 +16,7 @@ impl SmallDisk {
             .args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"])
             .arg(folder.path())
             .output();
-        mounted
-            .is_ok_and(|output| output.status.success())
-            .then(|| Self(folder))
+        mounted.is_ok_and(|output| output.status.success()).then(|| Self(folder))
     }
 
     fn path(&self) -> &Path {
@@ -29,11 +27,7 @@ impl SmallDisk {
 impl Drop for SmallDisk {
     fn drop(&mut self) {
         let unmounted = Command::new("umount").arg(self.0.path()).status();
-        assert!(
-            unmounted.is_ok_and(|status| status.success()),
-            "{} stays mounted",
-            self.0.path().display()
-        );
+        assert!(unmounted.is_ok_and(|status| status.success()), "{} stays mounted", self.0.path().display());
     }
 }
 
@@ -54,10 +48,7 @@ fn fill(store: &BlobStore, size: usize) -> Vec<Digest> {
     assert!(matches!(error, StoreError::DiskFull { .. }), "{error:?}");
     let message = error.to_string();
     let folder = store.folder().to_str().unwrap();
-    assert!(
-        message.contains(folder) && message.contains("free some space"),
-        "{message}"
-    );
+    assert!(message.contains(folder) && message.contains("free some space"), "{message}");
     assert!(!stored.is_empty());
     for digest in &stored {
         assert_eq!(store.get(digest).unwrap().unwrap().len(), size + 4);
@@ -85,19 +76,13 @@ fn a_disk_filled_to_the_brim_is_said_and_survived() {
         };
         let others = disk.path().join("others");
         std::fs::write(&others, vec![1; 2 << 20]).unwrap();
-        let options = StoreOptions {
-            keep_free: 0,
-            ..StoreOptions::default()
-        };
+        let options = StoreOptions { keep_free: 0, ..StoreOptions::default() };
         let store = BlobStore::open(disk.path().join("store"), options).unwrap();
         let mut stored = fill(&store, size);
         // Even the last bytes are used: now the system itself refuses.
         let mut filler = std::fs::File::create(disk.path().join("filler")).unwrap();
         std::io::copy(&mut std::io::repeat(1), &mut filler).unwrap_err();
-        assert!(matches!(
-            store.put(blob(1 << 20, size)),
-            Err(StoreError::DiskFull { free: 0, .. })
-        ));
+        assert!(matches!(store.put(blob(1 << 20, size)), Err(StoreError::DiskFull { free: 0, .. })));
 
         std::fs::remove_file(&others).unwrap();
         stored.push(store.put(blob(1 << 21, size)).unwrap());
@@ -112,17 +97,11 @@ fn with_room_kept_free_a_full_store_can_remove() {
             println!("skipped: with_room_kept_free_a_full_store_can_remove (a tmpfs cannot be mounted here)");
             return;
         };
-        let options = StoreOptions {
-            keep_free: 3 << 20,
-            ..StoreOptions::default()
-        };
+        let options = StoreOptions { keep_free: 3 << 20, ..StoreOptions::default() };
         let store = BlobStore::open(disk.path().join("store"), options).unwrap();
         let mut stored = fill(&store, size);
         let half = stored.split_off(stored.len() / 2);
-        assert_eq!(
-            store.remove(&half, Duration::ZERO).unwrap().blobs,
-            half.len() as u64
-        );
+        assert_eq!(store.remove(&half, Duration::ZERO).unwrap().blobs, half.len() as u64);
         stored.push(store.put(blob(1 << 21, size)).unwrap());
         check_after_reopening(store, options, &stored);
     }

@@ -108,17 +108,10 @@ impl StoreError {
     /// An error of the operating system while `doing` something to `path`.
     pub(crate) fn io(doing: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
         let source = source.into();
-        if matches!(
-            source.kind(),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-        ) {
+        if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
             return Self::disk_full(path.parent().unwrap_or(path));
         }
-        Self::Io {
-            doing,
-            path: path.to_owned(),
-            source: Arc::new(source),
-        }
+        Self::Io { doing, path: path.to_owned(), source: Arc::new(source) }
     }
 
     /// An error of the database in `path`.
@@ -133,18 +126,11 @@ impl StoreError {
         if full {
             return Self::disk_full(folder);
         }
-        Self::Database {
-            path: path.to_owned(),
-            source: Arc::new(source),
-        }
+        Self::Database { path: path.to_owned(), source: Arc::new(source) }
     }
 
     fn disk_full(folder: &Path) -> Self {
-        Self::DiskFull {
-            folder: folder.to_owned(),
-            free: free_bytes(folder).unwrap_or(0),
-            keep_free: 0,
-        }
+        Self::DiskFull { folder: folder.to_owned(), free: free_bytes(folder).unwrap_or(0), keep_free: 0 }
     }
 
     /// Whether what is on disk is known after this error of a write: if so, later writes may be tried.
@@ -172,11 +158,7 @@ pub(crate) fn free_bytes(folder: &Path) -> io::Result<u64> {
 pub(crate) fn check_room(folder: &Path, keep_free: u64, more: u64) -> Result<(), StoreError> {
     let free = free_bytes(folder).map_err(|e| StoreError::io("ask for the free space of", folder, e))?;
     if free < keep_free.saturating_add(more) {
-        return Err(StoreError::DiskFull {
-            folder: folder.to_owned(),
-            free,
-            keep_free,
-        });
+        return Err(StoreError::DiskFull { folder: folder.to_owned(), free, keep_free });
     }
     Ok(())
 }

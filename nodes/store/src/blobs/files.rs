@@ -92,23 +92,14 @@ impl BlobFiles {
     /// A new file without a name.
     pub(super) fn begin(&self) -> Result<Incoming<'_>, StoreError> {
         check_room(&self.incoming, self.keep_free, 0)?;
-        let path = self
-            .incoming
-            .join(self.next_name.fetch_add(1, Relaxed).to_string());
+        let path = self.incoming.join(self.next_name.fetch_add(1, Relaxed).to_string());
         let file = OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o444) // nobody writes a blob again, and hard links share this mode
             .open(&path)
             .map_err(|e| StoreError::io("create", &path, e))?;
-        Ok(Incoming {
-            files: self,
-            file,
-            path,
-            digest: DigestWriter::new(),
-            length: 0,
-            unchecked: 0,
-        })
+        Ok(Incoming { files: self, file, path, digest: DigestWriter::new(), length: 0, unchecked: 0 })
     }
 
     /// If the blob is stored with this length, renews its time where it is old and says so.
@@ -158,11 +149,7 @@ impl BlobFiles {
                 let Some(metadata) = self.metadata(&path)? else {
                     continue;
                 };
-                visit(
-                    digest,
-                    metadata.len(),
-                    u64::try_from(metadata.mtime()).unwrap_or(0),
-                );
+                visit(digest, metadata.len(), u64::try_from(metadata.mtime()).unwrap_or(0));
             }
         }
         Ok(())
@@ -179,10 +166,7 @@ impl BlobFiles {
     fn claim(&self, digest: Digest) -> Claim<'_> {
         let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
         while !claimed.insert(digest) {
-            claimed = self
-                .released
-                .wait(claimed)
-                .unwrap_or_else(PoisonError::into_inner);
+            claimed = self.released.wait(claimed).unwrap_or_else(PoisonError::into_inner);
         }
         Claim { files: self, digest }
     }
@@ -200,11 +184,7 @@ struct Claim<'a> {
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        self.files
-            .claimed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&self.digest);
+        self.files.claimed.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.digest);
         self.files.released.notify_all();
     }
 }
@@ -228,9 +208,7 @@ impl Incoming<'_> {
         }
         self.digest.update(bytes);
         self.length += bytes.len() as u64;
-        self.file
-            .write_all(bytes)
-            .map_err(|e| StoreError::io("write", &self.path, e))
+        self.file.write_all(bytes).map_err(|e| StoreError::io("write", &self.path, e))
     }
 
     /// Syncs the bytes and gives them their name, if they are those `expected`.
@@ -246,9 +224,7 @@ impl Incoming<'_> {
             return Ok((actual, self.length));
         }
         if files.durable {
-            self.file
-                .sync_all()
-                .map_err(|e| StoreError::io("sync", &self.path, e))?;
+            self.file.sync_all().map_err(|e| StoreError::io("sync", &self.path, e))?;
         }
         let _claim = files.claim(actual);
         let place = files.place(&actual);
@@ -259,9 +235,7 @@ impl Incoming<'_> {
         if before.is_none() {
             files.blobs.fetch_add(1, Relaxed);
         }
-        files
-            .bytes
-            .fetch_add(self.length.wrapping_sub(before.unwrap_or(0)), Relaxed);
+        files.bytes.fetch_add(self.length.wrapping_sub(before.unwrap_or(0)), Relaxed);
         Ok((actual, self.length))
     }
 }
@@ -306,9 +280,5 @@ fn digest_of(folder: &Path, path: &Path) -> Option<Digest> {
 
 fn age(metadata: &fs::Metadata) -> Duration {
     // A time in the future, after the clock was set back, counts as now.
-    metadata
-        .modified()
-        .ok()
-        .and_then(|modified| modified.elapsed().ok())
-        .unwrap_or_default()
+    metadata.modified().ok().and_then(|modified| modified.elapsed().ok()).unwrap_or_default()
 }

@@ -31,9 +31,7 @@ impl FolderLock {
             .map_err(|e| StoreError::io("open the lock", &path, e))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Self { _file: file }),
-            Err(Errno::WOULDBLOCK) => Err(StoreError::InUse {
-                folder: folder.to_owned(),
-            }),
+            Err(Errno::WOULDBLOCK) => Err(StoreError::InUse { folder: folder.to_owned() }),
             Err(e) => Err(StoreError::io("lock", &path, e)),
         }
     }

@@ -34,31 +34,18 @@ struct FileContent {
 
 impl std::fmt::Debug for FileContent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FileContent")
-            .field("place", &self.place)
-            .finish_non_exhaustive()
+        f.debug_struct("FileContent").field("place", &self.place).finish_non_exhaustive()
     }
 }
 
 impl BlobReader {
     pub(super) fn of_memory(bytes: Vec<u8>) -> Self {
-        Self {
-            len: bytes.len() as u64,
-            content: Content::Memory(Cursor::new(bytes)),
-        }
+        Self { len: bytes.len() as u64, content: Content::Memory(Cursor::new(bytes)) }
     }
 
     pub(super) fn of_file(file: File, len: u64, digest: Digest, place: PathBuf) -> Self {
         let seen = Some((DigestWriter::new(), 0));
-        Self {
-            len,
-            content: Content::File(Box::new(FileContent {
-                file,
-                digest,
-                place,
-                seen,
-            })),
-        }
+        Self { len, content: Content::File(Box::new(FileContent { file, digest, place, seen })) }
     }
 
     /// The blob's size in bytes.
@@ -80,18 +67,11 @@ impl FileContent {
         };
         digest.update(&buffer[..count]);
         *at += count as u64;
-        let at_end = if count == 0 {
-            !buffer.is_empty()
-        } else {
-            *at >= len
-        };
+        let at_end = if count == 0 { !buffer.is_empty() } else { *at >= len };
         if at_end {
             let (digest, at) = self.seen.take().unwrap_or_default();
             if at != len || digest.finish() != self.digest {
-                let damaged = StoreError::Damaged {
-                    digest: self.digest,
-                    place: self.place.clone(),
-                };
+                let damaged = StoreError::Damaged { digest: self.digest, place: self.place.clone() };
                 return Err(io::Error::new(io::ErrorKind::InvalidData, damaged));
             }
         }

@@ -41,11 +41,7 @@ pub(super) fn open_writer(path: &Path, durable: bool) -> Result<Connection, Stor
         .query_row("PRAGMA user_version", [], |row| row.get(0))
         .map_err(|e| StoreError::database(path, e))?;
     if found != FORMAT {
-        return Err(StoreError::Format {
-            path: path.to_owned(),
-            found,
-            known: FORMAT,
-        });
+        return Err(StoreError::Format { path: path.to_owned(), found, known: FORMAT });
     }
     Ok(db)
 }
@@ -77,10 +73,7 @@ pub(super) fn checkpoint(db: &Connection, mode: &str) -> rusqlite::Result<()> {
 
 /// Gives up to `pages` pages that removed blobs held back to the file system.
 pub(super) fn give_back(db: &Connection, pages: u32) -> rusqlite::Result<()> {
-    let mut vacuum = db.prepare(&format!(
-        "PRAGMA incremental_vacuum({})",
-        pages.min(i32::MAX as u32)
-    ))?;
+    let mut vacuum = db.prepare(&format!("PRAGMA incremental_vacuum({})", pages.min(i32::MAX as u32)))?;
     let mut freed = vacuum.query([])?; // a row for each page
     while freed.next()?.is_some() {}
     Ok(())
@@ -103,10 +96,7 @@ const IDLE_READERS: usize = 8;
 
 impl SmallBlobs {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self {
-            path,
-            idle: Mutex::default(),
-        }
+        Self { path, idle: Mutex::default() }
     }
 
     /// Reads a blob and checks its digest.
@@ -117,10 +107,9 @@ impl SmallBlobs {
                 .optional()
         })?;
         match data {
-            Some(data) if Digest::of(&data) != *digest => Err(StoreError::Damaged {
-                digest: *digest,
-                place: self.path.clone(),
-            }),
+            Some(data) if Digest::of(&data) != *digest => {
+                Err(StoreError::Damaged { digest: *digest, place: self.path.clone() })
+            }
             found => Ok(found),
         }
     }
@@ -145,9 +134,7 @@ impl SmallBlobs {
             db.prepare_cached(
                 "SELECT digest, length(data), touched FROM small WHERE digest > ?1 ORDER BY digest LIMIT ?2",
             )?
-            .query_map((after, limit), |row| {
-                Ok((Digest::from_bytes(row.get(0)?), row.get(1)?, row.get(2)?))
-            })?
+            .query_map((after, limit), |row| Ok((Digest::from_bytes(row.get(0)?), row.get(1)?, row.get(2)?)))?
             .collect()
         })
     }

@@ -80,23 +80,13 @@ impl BlobStore {
             after = page.last().map(|(digest, _, _)| *digest);
             let last = page.len() < PAGE as usize;
             for (digest, size, touched) in page {
-                visit(BlobInfo {
-                    digest,
-                    size,
-                    touched,
-                });
+                visit(BlobInfo { digest, size, touched });
             }
             if last {
                 break;
             }
         }
-        self.inner.files.walk(|digest, size, touched| {
-            visit(BlobInfo {
-                digest,
-                size,
-                touched,
-            })
-        })
+        self.inner.files.walk(|digest, size, touched| visit(BlobInfo { digest, size, touched }))
     }
 
     /// Removes those of `digests` that are stored here and that nobody stored again within `untouched_for`.
@@ -116,11 +106,7 @@ impl BlobStore {
         }
         for digests in digests.chunks(PAGE as usize) {
             let digests = digests.to_vec();
-            let gone = self.wait_for(|done| Work::Remove {
-                digests,
-                untouched_for,
-                done,
-            })?;
+            let gone = self.wait_for(|done| Work::Remove { digests, untouched_for, done })?;
             gone.into_iter().for_each(|(_, size)| removed.add(size));
         }
         Ok(removed)

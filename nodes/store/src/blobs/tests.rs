@@ -19,52 +19,28 @@ fn open(folder: &TempDir) -> BlobStore {
 }
 
 fn bytes(seed: u8, length: usize) -> Vec<u8> {
-    (0..length)
-        .map(|i| (i as u8).wrapping_mul(31).wrapping_add(seed) ^ (i >> 8) as u8)
-        .collect()
+    (0..length).map(|i| (i as u8).wrapping_mul(31).wrapping_add(seed) ^ (i >> 8) as u8).collect()
 }
 
 #[test]
 fn blobs_of_every_size_come_back_also_after_reopening() {
     let folder = TempDir::new().unwrap();
-    let sizes = [
-        0,
-        1,
-        1000,
-        (64 << 10) - 1,
-        64 << 10,
-        (64 << 10) + 1,
-        CHUNK,
-        CHUNK + 1,
-        3_000_000,
-    ];
+    let sizes = [0, 1, 1000, (64 << 10) - 1, 64 << 10, (64 << 10) + 1, CHUNK, CHUNK + 1, 3_000_000];
     let store = open(&folder);
-    let digests = store
-        .put_many(sizes.iter().map(|size| bytes(7, *size)).collect())
-        .unwrap();
+    let digests = store.put_many(sizes.iter().map(|size| bytes(7, *size)).collect()).unwrap();
     let streamed: Vec<_> = sizes
         .iter()
         .map(|size| {
-            store
-                .put_stream(&*bytes(9, *size), Some(Digest::of(&bytes(9, *size))), u64::MAX)
-                .unwrap()
+            store.put_stream(&*bytes(9, *size), Some(Digest::of(&bytes(9, *size))), u64::MAX).unwrap()
         })
         .collect();
     let check = |store: &BlobStore| {
         for ((size, digest), (other, length)) in sizes.iter().zip(&digests).zip(&streamed) {
             assert_eq!(store.get(digest).unwrap().unwrap(), bytes(7, *size));
             assert_eq!(store.get(other).unwrap().unwrap(), bytes(9, *size));
-            assert_eq!(
-                (*length, store.len(other).unwrap()),
-                (*size as u64, Some(*size as u64))
-            );
+            assert_eq!((*length, store.len(other).unwrap()), (*size as u64, Some(*size as u64)));
             let mut read = Vec::new();
-            store
-                .open_blob(digest)
-                .unwrap()
-                .unwrap()
-                .read_to_end(&mut read)
-                .unwrap();
+            store.open_blob(digest).unwrap().unwrap().read_to_end(&mut read).unwrap();
             assert_eq!(read, bytes(7, *size));
         }
     };
@@ -76,24 +52,15 @@ fn blobs_of_every_size_come_back_also_after_reopening() {
     let after = store.usage().unwrap();
     // The empty blob is the same in both sets.
     assert_eq!((after.small_blobs, after.file_blobs), (9, 8));
-    assert_eq!(
-        (before.small_blobs, before.small_bytes),
-        (after.small_blobs, after.small_bytes)
-    );
-    assert_eq!(
-        (before.file_blobs, before.file_bytes),
-        (after.file_blobs, after.file_bytes)
-    );
+    assert_eq!((before.small_blobs, before.small_bytes), (after.small_blobs, after.small_bytes));
+    assert_eq!((before.file_blobs, before.file_bytes), (after.file_blobs, after.file_bytes));
 }
 
 #[test]
 fn what_is_not_there_is_missing() {
     let folder = TempDir::new().unwrap();
     let store = open(&folder);
-    let (small, large) = (
-        store.put(b"here".to_vec()).unwrap(),
-        store.put(bytes(1, LARGE)).unwrap(),
-    );
+    let (small, large) = (store.put(b"here".to_vec()).unwrap(), store.put(bytes(1, LARGE)).unwrap());
     let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
     assert_eq!(store.missing(&[b, small, a, large]).unwrap(), [b, a]);
     assert_eq!(store.get(&a).unwrap(), None);
@@ -159,10 +126,7 @@ fn waiting_puts_share_commits() {
         }
     });
     let usage = store.usage().unwrap();
-    assert_eq!(
-        (usage.puts, usage.small_blobs),
-        (u64::from(THREADS * EACH), u64::from(THREADS * EACH))
-    );
+    assert_eq!((usage.puts, usage.small_blobs), (u64::from(THREADS * EACH), u64::from(THREADS * EACH)));
     assert!(usage.commits < usage.puts, "{usage:?}");
 }
 
@@ -173,9 +137,7 @@ fn a_put_that_does_not_wait_is_told_when_it_is_there() {
     let (tell, told) = mpsc::channel();
     for i in 0..100_u8 {
         let tell = tell.clone();
-        store.put_many_then(vec![vec![i], bytes(i, LARGE)], move |result| {
-            tell.send(result).unwrap()
-        });
+        store.put_many_then(vec![vec![i], bytes(i, LARGE)], move |result| tell.send(result).unwrap());
     }
     for _ in 0..100 {
         let digests = told.recv_timeout(Duration::from_secs(60)).unwrap().unwrap();
@@ -236,10 +198,7 @@ fn a_damaged_row_is_never_served_and_healed_by_a_put() {
     let digest = store.put(b"content".to_vec()).unwrap();
     let db = rusqlite::Connection::open(store.folder().join("small.db")).unwrap();
     db.execute("UPDATE small SET data = x'00112233'", []).unwrap();
-    for error in [
-        store.get(&digest).unwrap_err(),
-        store.open_blob(&digest).unwrap_err(),
-    ] {
+    for error in [store.get(&digest).unwrap_err(), store.open_blob(&digest).unwrap_err()] {
         assert!(matches!(&error, StoreError::Damaged { place, .. } if place.ends_with("small.db")));
     }
     store.put(b"content".to_vec()).unwrap();
@@ -250,51 +209,26 @@ fn a_damaged_row_is_never_served_and_healed_by_a_put() {
 fn removal_spares_what_was_stored_lately() {
     let folder = TempDir::new().unwrap();
     let store = open(&folder);
-    let all = [
-        store.put(b"small".to_vec()).unwrap(),
-        store.put(bytes(1, LARGE)).unwrap(),
-    ];
-    assert_eq!(
-        store.remove(&all, Duration::from_secs(3600)).unwrap(),
-        Removed::default()
-    );
+    let all = [store.put(b"small".to_vec()).unwrap(), store.put(bytes(1, LARGE)).unwrap()];
+    assert_eq!(store.remove(&all, Duration::from_secs(3600)).unwrap(), Removed::default());
     assert!(store.missing(&all).unwrap().is_empty());
     let removed = store.remove(&all, Duration::ZERO).unwrap();
-    assert_eq!(
-        removed,
-        Removed {
-            blobs: 2,
-            bytes: 5 + LARGE as u64
-        }
-    );
+    assert_eq!(removed, Removed { blobs: 2, bytes: 5 + LARGE as u64 });
     assert_eq!(store.missing(&all).unwrap(), all);
     assert_eq!(store.remove(&all, Duration::ZERO).unwrap(), Removed::default());
     let usage = store.usage().unwrap();
-    assert_eq!(
-        (
-            usage.small_blobs,
-            usage.small_bytes,
-            usage.file_blobs,
-            usage.file_bytes
-        ),
-        (0, 0, 0, 0)
-    );
+    assert_eq!((usage.small_blobs, usage.small_bytes, usage.file_blobs, usage.file_bytes), (0, 0, 0, 0));
 }
 
 #[test]
 fn storing_again_renews_the_time() {
     let folder = TempDir::new().unwrap();
     let store = open(&folder);
-    let all = [
-        store.put(b"small".to_vec()).unwrap(),
-        store.put(bytes(1, LARGE)).unwrap(),
-    ];
+    let all = [store.put(b"small".to_vec()).unwrap(), store.put(bytes(1, LARGE)).unwrap()];
     let db = rusqlite::Connection::open(store.folder().join("small.db")).unwrap();
-    db.execute("UPDATE small SET touched = touched - 7200", [])
-        .unwrap();
+    db.execute("UPDATE small SET touched = touched - 7200", []).unwrap();
     let file = fs::File::open(store.file_of(&all[1]).unwrap()).unwrap();
-    file.set_times(fs::FileTimes::new().set_modified(SystemTime::now() - Duration::from_secs(7200)))
-        .unwrap();
+    file.set_times(fs::FileTimes::new().set_modified(SystemTime::now() - Duration::from_secs(7200))).unwrap();
 
     store.put_many(vec![b"small".to_vec(), bytes(1, LARGE)]).unwrap();
     assert_eq!(store.remove(&all, Duration::from_secs(3600)).unwrap().blobs, 0);
@@ -305,18 +239,14 @@ fn storing_again_renews_the_time() {
 fn a_sweep_removes_what_nobody_wants() {
     let folder = TempDir::new().unwrap();
     let store = open(&folder);
-    let small = store
-        .put_many((0..2500_u32).map(|i| i.to_le_bytes().to_vec()).collect())
-        .unwrap();
+    let small = store.put_many((0..2500_u32).map(|i| i.to_le_bytes().to_vec()).collect()).unwrap();
     let large = store.put_many((0..4).map(|i| bytes(i, LARGE)).collect()).unwrap();
     let mut seen = BTreeSet::new();
     store.for_each(|blob| assert!(seen.insert(blob.digest))).unwrap();
     assert_eq!(seen, small.iter().chain(&large).copied().collect());
 
     let wanted: BTreeSet<Digest> = [small[7], large[2]].into();
-    let removed = store
-        .sweep(Duration::ZERO, |digest| wanted.contains(digest))
-        .unwrap();
+    let removed = store.sweep(Duration::ZERO, |digest| wanted.contains(digest)).unwrap();
     assert_eq!(removed.blobs, 2502);
     assert_eq!(removed.bytes, 2499 * 4 + 3 * LARGE as u64);
     assert!(store.missing(&[small[7], large[2]]).unwrap().is_empty());
@@ -325,15 +255,11 @@ fn a_sweep_removes_what_nobody_wants() {
 #[test]
 fn a_cache_shrinks_to_its_newest() {
     let folder = TempDir::new().unwrap();
-    let options = StoreOptions {
-        durable: false,
-        ..StoreOptions::default()
-    };
+    let options = StoreOptions { durable: false, ..StoreOptions::default() };
     let store = BlobStore::open(folder.path().join("cache"), options).unwrap();
     let old = store.put(bytes(1, LARGE)).unwrap();
     let file = fs::File::open(store.file_of(&old).unwrap()).unwrap();
-    file.set_times(fs::FileTimes::new().set_modified(SystemTime::now() - Duration::from_secs(60)))
-        .unwrap();
+    file.set_times(fs::FileTimes::new().set_modified(SystemTime::now() - Duration::from_secs(60))).unwrap();
     let new = store.put(bytes(2, LARGE)).unwrap();
     assert_eq!(store.shrink_to(LARGE as u64 + 10).unwrap().blobs, 1);
     assert_eq!(store.missing(&[old, new]).unwrap(), [old]);
@@ -346,24 +272,14 @@ fn a_damaged_cache_starts_empty_and_a_damaged_store_is_refused() {
         let place = folder.path().join(durable.to_string());
         fs::create_dir(&place).unwrap();
         fs::write(place.join("small.db"), vec![b'x'; 8192]).unwrap();
-        let opened = BlobStore::open(
-            &place,
-            StoreOptions {
-                durable,
-                ..StoreOptions::default()
-            },
-        );
+        let opened = BlobStore::open(&place, StoreOptions { durable, ..StoreOptions::default() });
         if durable {
             let error = opened.unwrap_err();
             assert!(
                 matches!(&error, StoreError::Database { path, .. } if path.ends_with("small.db")),
                 "{error}"
             );
-            assert_eq!(
-                fs::read(place.join("small.db")).unwrap(),
-                vec![b'x'; 8192],
-                "nothing is deleted"
-            );
+            assert_eq!(fs::read(place.join("small.db")).unwrap(), vec![b'x'; 8192], "nothing is deleted");
         } else {
             let store = opened.unwrap();
             let digest = store.put(b"again".to_vec()).unwrap();
@@ -377,15 +293,9 @@ fn a_newer_format_is_refused() {
     let folder = TempDir::new().unwrap();
     drop(open(&folder));
     let path = folder.path().join("store/small.db");
-    rusqlite::Connection::open(&path)
-        .unwrap()
-        .pragma_update(None, "user_version", 99)
-        .unwrap();
+    rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let refused = BlobStore::open(folder.path().join("store"), StoreOptions::default());
-    assert!(
-        matches!(refused, Err(StoreError::Format { found: 99, .. })),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(StoreError::Format { found: 99, .. })), "{refused:?}");
 }
 
 #[test]
@@ -407,10 +317,7 @@ fn one_process_at_a_time_and_one_user() {
 #[test]
 fn room_for_others_is_left() {
     let folder = TempDir::new().unwrap();
-    let options = StoreOptions {
-        keep_free: 1 << 60,
-        ..StoreOptions::default()
-    };
+    let options = StoreOptions { keep_free: 1 << 60, ..StoreOptions::default() };
     let store = BlobStore::open(folder.path().join("store"), options).unwrap();
     for size in [1, LARGE] {
         let refused = store.put(bytes(1, size));
@@ -433,10 +340,7 @@ fn the_last_handle_may_go_on_the_writers_thread() {
     tell.send(()).unwrap();
     let deadline = std::time::Instant::now() + Duration::from_secs(60);
     while let Err(error) = BlobStore::open(folder.path().join("store"), StoreOptions::default()) {
-        assert!(
-            matches!(error, StoreError::InUse { .. }) && std::time::Instant::now() < deadline,
-            "{error}"
-        );
+        assert!(matches!(error, StoreError::InUse { .. }) && std::time::Instant::now() < deadline, "{error}");
         thread::yield_now();
     }
 }

@@ -19,16 +19,9 @@ pub(super) type Done<T> = Box<dyn FnOnce(Result<T, StoreError>) + Send>;
 /// What the writer is asked to do.
 pub(super) enum Work {
     /// Store these blobs.
-    Put {
-        blobs: Vec<(Digest, Vec<u8>)>,
-        done: Done<()>,
-    },
+    Put { blobs: Vec<(Digest, Vec<u8>)>, done: Done<()> },
     /// Remove those of these blobs that nobody stored within the duration; tells which went, and their sizes.
-    Remove {
-        digests: Vec<Digest>,
-        untouched_for: Duration,
-        done: Done<Vec<(Digest, u64)>>,
-    },
+    Remove { digests: Vec<Digest>, untouched_for: Duration, done: Done<Vec<(Digest, u64)>> },
 }
 
 /// A commit takes in no more work once it holds this many bytes, or this many pieces of work.
@@ -87,25 +80,12 @@ impl Writer {
         keep_free: u64,
     ) -> Result<Self, StoreError> {
         let (blobs, bytes) = db
-            .query_row("SELECT blobs, bytes FROM totals", [], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
+            .query_row("SELECT blobs, bytes FROM totals", [], |row| Ok((row.get(0)?, row.get(1)?)))
             .map_err(|e| StoreError::database(&path, e))?;
-        let counters = Counters {
-            blobs: AtomicU64::new(blobs),
-            bytes: AtomicU64::new(bytes),
-            ..Counters::default()
-        };
+        let counters =
+            Counters { blobs: AtomicU64::new(blobs), bytes: AtomicU64::new(bytes), ..Counters::default() };
         let counters = Arc::new(counters);
-        Ok(Self {
-            db,
-            path,
-            folder,
-            keep_free,
-            counters,
-            stopped: None,
-            since_checkpoint: (0, 0),
-        })
+        Ok(Self { db, path, folder, keep_free, counters, stopped: None, since_checkpoint: (0, 0) })
     }
 
     pub(super) fn counters(&self) -> Arc<Counters> {
@@ -130,10 +110,7 @@ impl Writer {
 
     fn process(&mut self, batch: VecDeque<Work>, bytes: u64) {
         if let Some(cause) = &self.stopped {
-            let error = StoreError::Stopped {
-                folder: self.folder.clone(),
-                cause: cause.clone(),
-            };
+            let error = StoreError::Stopped { folder: self.folder.clone(), cause: cause.clone() };
             return batch.into_iter().for_each(|work| work.fail(&error));
         }
         // Only growth needs room: blobs can be removed from a full disk.
@@ -268,11 +245,7 @@ fn transact(db: &mut Connection, batch: &mut VecDeque<Work>) -> Result<(Vec<Outc
                     .try_for_each(|(digest, data)| put(&transaction, digest, data, now, &mut change));
                 (result, Outcome::Put(done))
             }
-            Work::Remove {
-                digests,
-                untouched_for,
-                done,
-            } => {
+            Work::Remove { digests, untouched_for, done } => {
                 let before = now.saturating_sub(untouched_for.as_secs());
                 let mut removed = Vec::new();
                 let result = digests.iter().try_for_each(|digest| {
@@ -356,7 +329,5 @@ fn add(counter: &AtomicU64, change: i64) {
 
 /// Seconds since 1970 by this machine's clock; blobs' ages are all that depends on it.
 pub(super) fn unix_seconds() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
