@@ -21,32 +21,21 @@ const BATCH: usize = 256;
 const BATCH_BYTES: usize = 200;
 
 fn main() -> Result<(), Failure> {
-    let parent = std::env::args_os()
-        .nth(1)
-        .map_or_else(std::env::temp_dir, PathBuf::from);
+    let parent = std::env::args_os().nth(1).map_or_else(std::env::temp_dir, PathBuf::from);
     let folder = tempfile::Builder::new().prefix("log-rate-").tempdir_in(parent)?;
     let mut figures = Vec::new();
 
     let append = raw(folder.path(), SINGLES, SINGLE_BYTES, false)?;
     let overwrite = raw(folder.path(), SINGLES, SINGLE_BYTES, true)?;
-    println!(
-        "raw write + fdatasync of {SINGLE_BYTES} B, growing a file:   {}",
-        show(&append)
-    );
-    println!(
-        "raw write + fdatasync of {SINGLE_BYTES} B, in place:         {}",
-        show(&overwrite)
-    );
+    println!("raw write + fdatasync of {SINGLE_BYTES} B, growing a file:   {}", show(&append));
+    println!("raw write + fdatasync of {SINGLE_BYTES} B, in place:         {}", show(&overwrite));
     for (name, ahead_bytes) in [
         ("zeros_ahead_0", 0),
         ("zeros_ahead_64k", 64 << 10),
         ("default", LogOptions::default().ahead_bytes),
         ("zeros_ahead_1m", 1 << 20),
     ] {
-        let options = LogOptions {
-            ahead_bytes,
-            ..LogOptions::default()
-        };
+        let options = LogOptions { ahead_bytes, ..LogOptions::default() };
         let singles = singles(&folder.path().join(name), options)?;
         let ratio = middle(&singles).as_secs_f64() / middle(&overwrite).as_secs_f64();
         println!(
@@ -54,11 +43,7 @@ fn main() -> Result<(), Failure> {
             show(&singles)
         );
         if name == "default" {
-            figures.push(figure(
-                "log_append_p50",
-                middle(&singles).as_secs_f64() * 1e6,
-                "us",
-            ));
+            figures.push(figure("log_append_p50", middle(&singles).as_secs_f64() * 1e6, "us"));
             figures.push(figure("log_append_p50_to_raw_in_place", ratio, "ratio"));
             let grown = middle(&singles).as_secs_f64() / middle(&append).as_secs_f64();
             figures.push(figure("log_append_p50_to_raw_growing", grown, "ratio"));
@@ -68,10 +53,7 @@ fn main() -> Result<(), Failure> {
     let written = BATCH * (BATCH_BYTES + 25);
     let raw_batches = raw(folder.path(), BATCHES, written, false)?;
     let raw_rate = (BATCHES * BATCH) as f64 / raw_batches.iter().sum::<Duration>().as_secs_f64();
-    println!(
-        "raw, {written} B a write: {raw_rate:.0} entries/s, {}",
-        show(&raw_batches)
-    );
+    println!("raw, {written} B a write: {raw_rate:.0} entries/s, {}", show(&raw_batches));
     let (rate, bytes_per_entry, times) = batches(&folder.path().join("batches"))?;
     println!(
         "log, {BATCH} entries of {BATCH_BYTES} B a write: {rate:.0} entries/s, {:.2} of raw, {}",
@@ -88,11 +70,7 @@ fn main() -> Result<(), Failure> {
 /// `count` synced writes of `len` bytes without a log: growing a new file, or in place over zeros.
 fn raw(folder: &Path, count: usize, len: usize, in_place: bool) -> io::Result<Vec<Duration>> {
     let path = folder.join("raw");
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .open(&path)?;
+    let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
     if in_place {
         file.write_all_at(&vec![0; count * len], 0)?;
         file.sync_all()?;
@@ -135,25 +113,12 @@ fn batches(path: &Path) -> Result<(f64, f64, Vec<Duration>), Failure> {
         times.push(start.elapsed());
     }
     let held = resident()?.saturating_sub(before) as f64 / (BATCHES * BATCH) as f64;
-    Ok((
-        (BATCHES * BATCH) as f64 / times.iter().sum::<Duration>().as_secs_f64(),
-        held,
-        times,
-    ))
+    Ok(((BATCHES * BATCH) as f64 / times.iter().sum::<Duration>().as_secs_f64(), held, times))
 }
 
 fn persist(first: u64, count: usize, len: usize) -> Persist {
-    let entry = |index| LogEntry {
-        index,
-        term: 1,
-        kind: EntryKind::Commands,
-        data: noise(len, index),
-    };
-    let hard_state = Some(HardState {
-        term: 1,
-        vote: 1,
-        commit: first - 1,
-    });
+    let entry = |index| LogEntry { index, term: 1, kind: EntryKind::Commands, data: noise(len, index) };
+    let hard_state = Some(HardState { term: 1, vote: 1, commit: first - 1 });
     Persist {
         number: 1,
         hard_state,
@@ -177,10 +142,8 @@ fn noise(len: usize, seed: u64) -> Vec<u8> {
 /// Bytes of this process in memory.
 fn resident() -> Result<usize, Failure> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .ok_or("no VmRSS in /proc/self/status")?;
+    let line =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS in /proc/self/status")?;
     Ok(line.trim().trim_end_matches("kB").trim_end().parse::<usize>()? << 10)
 }
 
@@ -195,12 +158,7 @@ fn middle(times: &[Duration]) -> Duration {
 }
 
 fn show(times: &[Duration]) -> String {
-    format!(
-        "p50 {:.0?}, p99 {:.0?}, longest {:.1?}",
-        middle(times),
-        at(times, 0.99),
-        at(times, 1.0)
-    )
+    format!("p50 {:.0?}, p99 {:.0?}, longest {:.1?}", middle(times), at(times, 0.99), at(times, 1.0))
 }
 
 fn figure(name: &str, value: f64, unit: &str) -> String {
@@ -213,9 +171,6 @@ fn write_figures(figures: &[String]) -> Result<(), Failure> {
     let folder =
         PathBuf::from(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into())).join("bench");
     std::fs::create_dir_all(&folder)?;
-    std::fs::write(
-        folder.join("log_rate.json"),
-        format!("[\n{}\n]\n", figures.join(",\n")),
-    )?;
+    std::fs::write(folder.join("log_rate.json"), format!("[\n{}\n]\n", figures.join(",\n")))?;
     Ok(())
 }

@@ -27,10 +27,7 @@ pub(super) struct Beginning {
 
 impl Default for Beginning {
     fn default() -> Self {
-        Self {
-            first: 1,
-            term_before: 0,
-        }
+        Self { first: 1, term_before: 0 }
     }
 }
 
@@ -75,19 +72,11 @@ pub(super) fn from_stored(stored: BytesValue) -> Option<LogEntry> {
         _ => return None,
     };
     data.truncate(at);
-    Some(LogEntry {
-        index,
-        term,
-        kind,
-        data,
-    })
+    Some(LogEntry { index, term, kind, data })
 }
 
 pub(super) fn from_hard_state(state: &HardState) -> Vec<u8> {
-    [state.term, state.vote, state.commit]
-        .iter()
-        .flat_map(|number| number.to_le_bytes())
-        .collect()
+    [state.term, state.vote, state.commit].iter().flat_map(|number| number.to_le_bytes()).collect()
 }
 
 pub(super) fn to_hard_state(bytes: &[u8]) -> Option<HardState> {
@@ -96,10 +85,7 @@ pub(super) fn to_hard_state(bytes: &[u8]) -> Option<HardState> {
 }
 
 pub(super) fn from_beginning(beginning: &Beginning) -> Vec<u8> {
-    [beginning.first, beginning.term_before]
-        .iter()
-        .flat_map(|number| number.to_le_bytes())
-        .collect()
+    [beginning.first, beginning.term_before].iter().flat_map(|number| number.to_le_bytes()).collect()
 }
 
 pub(super) fn to_beginning(bytes: &[u8]) -> Option<Beginning> {
@@ -112,8 +98,5 @@ fn numbers<const N: usize>(bytes: &[u8]) -> Option<[u64; N]> {
 }
 
 fn little_endian(bytes: &[u8]) -> u64 {
-    bytes[..8]
-        .iter()
-        .rev()
-        .fold(0, |number, &byte| number << 8 | u64::from(byte))
+    bytes[..8].iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte))
 }

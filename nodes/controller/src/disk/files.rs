@@ -49,11 +49,7 @@ impl FileSystem for LogFiles {
     }
 
     fn open<P: AsRef<Path>>(&self, path: P, permission: Permission) -> io::Result<LogFile> {
-        OpenOptions::new()
-            .read(true)
-            .write(permission == Permission::ReadWrite)
-            .open(path)
-            .map(LogFile)
+        OpenOptions::new().read(true).write(permission == Permission::ReadWrite).open(path).map(LogFile)
     }
 
     fn delete<P: AsRef<Path>>(&self, path: P) -> io::Result<()> {
@@ -71,14 +67,7 @@ impl FileSystem for LogFiles {
     fn new_writer(&self, handle: Arc<LogFile>) -> io::Result<Cursor> {
         let end = handle.len()?;
         let (reserve, ahead) = (self.reserve.clone(), self.ahead as u64);
-        Ok(Cursor {
-            handle,
-            reserve,
-            ahead,
-            position: 0,
-            end,
-            allowed_end: end,
-        })
+        Ok(Cursor { handle, reserve, ahead, position: 0, end, allowed_end: end })
     }
 }
 
@@ -136,11 +125,7 @@ impl Cursor {
 
 impl Write for Cursor {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let purpose = if self.position == 0 {
-            Purpose::Upkeep
-        } else {
-            Purpose::Entries
-        };
+        let purpose = if self.position == 0 { Purpose::Upkeep } else { Purpose::Entries };
         with_reserve(&self.reserve, bytes.len() as u64, purpose, || {
             self.handle.0.write_all_at(bytes, self.position)
         })?;
@@ -174,9 +159,7 @@ impl Seek for Cursor {
             SeekFrom::Current(offset) => (self.position, offset),
             SeekFrom::End(offset) => (self.handle.len()?, offset),
         };
-        self.position = base
-            .checked_add_signed(offset)
-            .ok_or(io::ErrorKind::InvalidInput)?;
+        self.position = base.checked_add_signed(offset).ok_or(io::ErrorKind::InvalidInput)?;
         Ok(self.position)
     }
 }

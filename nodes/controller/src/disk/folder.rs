@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -77,11 +78,11 @@ pub enum FolderError {
     },
 }
 
-/// An open data folder; nobody else can open it while this value lives.
+/// An open data folder; nobody else can open it while this value or a log of it lives.
 #[derive(Debug)]
 pub struct DataFolder {
     path: PathBuf,
-    _lock: File,
+    lock: Arc<File>,
 }
 
 impl DataFolder {
@@ -92,24 +93,13 @@ impl DataFolder {
     /// system refuses. A folder that is refused is left as it was.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, FolderError> {
         let path = path.as_ref();
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
-            .map_err(at("create the folder", path))?;
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at("create the folder", path))?;
         let path = path.canonicalize().map_err(at("resolve", path))?;
         refuse_foreign(&path)?;
         let lock_path = path.join(LOCK_FILE);
         let lock = pidfile::lock(&lock_path).map_err(|error| match error {
-            LockError::Held(pid) => FolderError::InUse {
-                path: path.clone(),
-                pid,
-            },
-            LockError::Io(source) => FolderError::Io {
-                action: "lock",
-                path: lock_path.clone(),
-                source,
-            },
+            LockError::Held(pid) => FolderError::InUse { path: path.clone(), pid },
+            LockError::Io(source) => FolderError::Io { action: "lock", path: lock_path.clone(), source },
         })?;
         settle_format(&path)?;
         keep_private(&path)?;
@@ -122,12 +112,17 @@ impl DataFolder {
                 .map_err(at("create the folder", &part))?;
         }
         sync_folder(&path).map_err(at("sync", &path))?;
-        Ok(Self { path, _lock: lock })
+        Ok(Self { path, lock: Arc::new(lock) })
     }
 
     /// The folder itself, as an absolute path.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// A share in the lock.
+    pub(super) fn lock(&self) -> Arc<File> {
+        self.lock.clone()
     }
 
     /// Where the durable log is.
@@ -166,16 +161,9 @@ fn refuse_foreign(path: &Path) -> Result<(), FolderError> {
         return Ok(());
     }
     for entry in fs::read_dir(path).map_err(at("list", path))? {
-        let name = entry
-            .map_err(at("list", path))?
-            .file_name()
-            .to_string_lossy()
-            .into_owned();
+        let name = entry.map_err(at("list", path))?.file_name().to_string_lossy().into_owned();
         if !EMPTY_ENOUGH.contains(&name.as_str()) {
-            return Err(FolderError::NotOurs {
-                path: path.into(),
-                example: name,
-            });
+            return Err(FolderError::NotOurs { path: path.into(), example: name });
         }
     }
     Ok(())
@@ -185,16 +173,11 @@ fn settle_format(path: &Path) -> Result<(), FolderError> {
     let file = path.join(FORMAT_FILE);
     match fs::read_to_string(&file) {
         Ok(text) => {
-            let found = text
-                .trim()
-                .strip_prefix("tidegate ")
-                .and_then(|number| number.parse().ok());
+            let found = text.trim().strip_prefix("tidegate ").and_then(|number| number.parse().ok());
             match found {
-                Some(found) if found > FORMAT => Err(FolderError::NewerFormat {
-                    path: path.into(),
-                    found,
-                    supported: FORMAT,
-                }),
+                Some(found) if found > FORMAT => {
+                    Err(FolderError::NewerFormat { path: path.into(), found, supported: FORMAT })
+                }
                 Some(_) => Ok(()),
                 None => Err(FolderError::BadFormat { path: file }),
             }
@@ -205,22 +188,13 @@ fn settle_format(path: &Path) -> Result<(), FolderError> {
         Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
             Err(FolderError::BadFormat { path: file })
         }
-        Err(source) => Err(FolderError::Io {
-            action: "read",
-            path: file,
-            source,
-        }),
+        Err(source) => Err(FolderError::Io { action: "read", path: file, source }),
     }
 }
 
 fn write_format(path: &Path) -> std::io::Result<()> {
     let temporary = path.join("format.new");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&temporary)?;
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
     file.write_all(format!("tidegate {FORMAT}\n").as_bytes())?;
     file.sync_all()?;
     fs::rename(&temporary, path.join(FORMAT_FILE))?;
@@ -229,11 +203,7 @@ fn write_format(path: &Path) -> std::io::Result<()> {
 
 /// The folder holds keys and people's job files: nobody but its owner looks into it.
 fn keep_private(path: &Path) -> Result<(), FolderError> {
-    let mode = fs::metadata(path)
-        .map_err(at("look at", path))?
-        .permissions()
-        .mode()
-        & 0o777;
+    let mode = fs::metadata(path).map_err(at("look at", path))?.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
         tracing::warn!(folder = %path.display(), "the data folder was open to others (mode {mode:o}): closed it");
         fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(at("close to others", path))?;

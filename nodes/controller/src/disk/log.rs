@@ -1,14 +1,15 @@
 //! The durable log of one Raft group: what it has acknowledged is on the disk.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use raft_engine::internals::LogQueue;
-use raft_engine::{Command, Config, Engine, LogBatch, ReadableSize, RecoveryMode};
+use raft_engine::{Command, Engine, LogBatch};
 use tidegate_scheduler::consensus::{HardState, LogEntry, Persist, SnapshotPoint};
 
 use super::codec::{self, Beginning, StoredEntry};
+use super::engine;
 use super::error::LogError;
 use super::files::LogFiles;
 use super::folder::{DataFolder, sync_folder};
@@ -32,11 +33,7 @@ pub struct LogOptions {
 
 impl Default for LogOptions {
     fn default() -> Self {
-        Self {
-            reserve_bytes: 64 << 20,
-            file_bytes: 32 << 20,
-            ahead_bytes: 256 << 10,
-        }
+        Self { reserve_bytes: 64 << 20, file_bytes: 32 << 20, ahead_bytes: 256 << 10 }
     }
 }
 
@@ -59,18 +56,20 @@ pub struct DurableLog {
     reserve: Arc<Reserve>,
     milestone: Milestone,
     folder: PathBuf,
-    /// Kept between writes for its buffers.
-    batch: LogBatch,
+    /// Kept between writes for its buffers; gone after a failed one, which leaves it half written.
+    batch: Option<LogBatch>,
     beginning: Beginning,
     last: u64,
     hard_state: HardState,
     /// Whether `hard_state` is newer than what is on the disk. Only its `commit` ever is.
     hard_state_unwritten: bool,
     broken: Option<String>,
+    /// Keeps others out of the data folder for as long as the log is open.
+    _lock: Arc<File>,
 }
 
 impl DurableLog {
-    /// Opens the log of `folder`, which must stay open for as long as the log is.
+    /// Opens the log of `folder`, which stays locked for as long as the log is open.
     ///
     /// # Errors
     /// [`LogError::Damaged`], [`LogError::MissingFile`] and [`LogError::Incomplete`] when something that was
@@ -85,36 +84,33 @@ impl DurableLog {
             );
         }
         repair::cut(&path, &findings.cuts)?;
+        repair::settle(findings.newest.as_deref())?;
         let milestone = Milestone::open(&path, milestone::read(&path)?)?;
         let reserve = Arc::new(Reserve::open(&path, options.reserve_bytes)?);
-        let engine = open_engine(&path, &options, reserve.clone())?;
-        let (first_index, last_index) = findings.shape.bounds().map_err(|detail| LogError::Incomplete {
-            folder: path.clone(),
-            detail,
-        })?;
+        let engine = engine::open(&path, &options, reserve.clone())?;
+        let (first_index, last_index) = findings
+            .shape
+            .bounds()
+            .map_err(|detail| LogError::Incomplete { folder: path.clone(), detail })?;
         let mut log = Self {
             engine,
             reserve,
             milestone,
             folder: path,
-            batch: LogBatch::default(),
+            batch: None,
             beginning: findings.shape.beginning,
             last: last_index,
             hard_state: findings.shape.hard_state,
             hard_state_unwritten: false,
             broken: None,
+            _lock: folder.lock(),
         };
         log.check_against_engine()?;
         if findings.records == 0 {
             log.begin()?;
         }
         let torn_tail = findings.torn_tail;
-        let recovered = Recovered {
-            hard_state: log.hard_state,
-            first_index,
-            last_index,
-            torn_tail,
-        };
+        let recovered = Recovered { hard_state: log.hard_state, first_index, last_index, torn_tail };
         Ok((log, recovered))
     }
 
@@ -133,19 +129,13 @@ impl DurableLog {
             (self.hard_state, self.hard_state_unwritten) = (plan.hard_state, changed);
             return Ok(());
         }
-        let mut batch = std::mem::take(&mut self.batch);
+        let mut batch = self.batch.take().unwrap_or_default();
         for persist in persists {
             let stored: Vec<_> = persist.entries.iter().map(codec::to_stored).collect();
-            batch
-                .add_entries::<StoredEntry>(GROUP, &stored)
-                .map_err(self.refused("write"))?;
+            batch.add_entries::<StoredEntry>(GROUP, &stored).map_err(self.refused("write"))?;
         }
         if changed {
-            self.put(
-                &mut batch,
-                codec::HARD_STATE,
-                codec::from_hard_state(&plan.hard_state),
-            )?;
+            self.put(&mut batch, codec::HARD_STATE, codec::from_hard_state(&plan.hard_state))?;
         }
         self.write(batch)?;
         (self.last, self.hard_state, self.hard_state_unwritten) = (plan.last, plan.hard_state, false);
@@ -161,21 +151,15 @@ impl DurableLog {
             return Ok(Vec::new());
         }
         if from < self.first_index() {
-            return Err(LogError::Compacted {
-                index: from,
-                first: self.first_index(),
-            });
+            return Err(LogError::Compacted { index: from, first: self.first_index() });
         }
         if to > self.last + 1 {
-            return Err(LogError::NotReached {
-                index: to - 1,
-                last: self.last,
-            });
+            return Err(LogError::NotReached { index: to - 1, last: self.last });
         }
-        let mut stored = Vec::new();
-        self.guarded("read", || {
-            self.engine
-                .fetch_entries_to::<StoredEntry>(GROUP, from, to, Some(max_bytes), &mut stored)
+        let stored = engine::read(&self.folder, || {
+            let mut stored = Vec::new();
+            self.engine.fetch_entries_to::<StoredEntry>(GROUP, from, to, Some(max_bytes), &mut stored)?;
+            Ok(stored)
         })?;
         let entries: Option<Vec<_>> = stored.into_iter().map(codec::from_stored).collect();
         entries.ok_or_else(|| LogError::Engine {
@@ -196,10 +180,7 @@ impl DurableLog {
             return Ok(self.beginning.term_before);
         }
         let entry = self.entries(index, index + 1, 0)?;
-        entry.first().map(|entry| entry.term).ok_or(LogError::NotReached {
-            index,
-            last: self.last,
-        })
+        entry.first().map(|entry| entry.term).ok_or(LogError::NotReached { index, last: self.last })
     }
 
     /// The first index that the log may hold.
@@ -228,10 +209,7 @@ impl DurableLog {
             let detail = format!("it cannot be compacted to {index}: entries after {known} may yet change");
             return Err(LogError::OutOfOrder { detail });
         }
-        let beginning = Beginning {
-            first: index + 1,
-            term_before: self.term(index)?,
-        };
+        let beginning = Beginning { first: index + 1, term_before: self.term(index)? };
         self.begin_at(beginning, index + 1, self.last, self.hard_state)
     }
 
@@ -241,7 +219,7 @@ impl DurableLog {
     /// # Errors
     /// [`LogError::OutOfOrder`] when the log already begins after the snapshot.
     pub fn restart_after(&mut self, point: &SnapshotPoint, hard_state: HardState) -> Result<(), LogError> {
-        if point.index < self.first_index() || hard_state.commit > point.index {
+        if point.index + 1 < self.first_index() || hard_state.commit > point.index {
             let detail = format!(
                 "it begins at {} and cannot begin again after a snapshot of {} with {} committed",
                 self.first_index(),
@@ -250,10 +228,7 @@ impl DurableLog {
             );
             return Err(LogError::OutOfOrder { detail });
         }
-        let beginning = Beginning {
-            first: point.index + 1,
-            term_before: point.term,
-        };
+        let beginning = Beginning { first: point.index + 1, term_before: point.term };
         self.begin_at(beginning, self.last.max(point.index) + 1, point.index, hard_state)
     }
 
@@ -271,7 +246,7 @@ impl DurableLog {
         last: u64,
         hard_state: HardState,
     ) -> Result<(), LogError> {
-        let mut batch = std::mem::take(&mut self.batch);
+        let mut batch = self.batch.take().unwrap_or_default();
         batch.add_command(GROUP, Command::Compact { index: drop_before });
         self.put(&mut batch, codec::BEGINNING, codec::from_beginning(&beginning))?;
         self.put(&mut batch, codec::HARD_STATE, codec::from_hard_state(&hard_state))?;
@@ -299,67 +274,49 @@ impl DurableLog {
     /// Makes the first record durable, and with it the first file: the engine leaves a file's name to chance.
     fn begin(&mut self) -> Result<(), LogError> {
         sync_folder(&self.folder).map_err(LogError::io("sync", &self.folder))?;
-        let mut batch = std::mem::take(&mut self.batch);
-        self.put(
-            &mut batch,
-            codec::HARD_STATE,
-            codec::from_hard_state(&self.hard_state),
-        )?;
+        let mut batch = self.batch.take().unwrap_or_default();
+        self.put(&mut batch, codec::HARD_STATE, codec::from_hard_state(&self.hard_state))?;
         self.write(batch)
     }
 
     fn put(&self, batch: &mut LogBatch, key: &[u8], value: Vec<u8>) -> Result<(), LogError> {
-        batch
-            .put(GROUP, key.to_vec(), value)
-            .map_err(self.refused("write"))
+        batch.put(GROUP, key.to_vec(), value).map_err(self.refused("write"))
     }
 
     fn write(&mut self, mut batch: LogBatch) -> Result<(), LogError> {
         if let Some(reason) = &self.broken {
-            return Err(LogError::Broken {
-                folder: self.folder.clone(),
-                reason: reason.clone(),
-            });
+            return Err(LogError::Broken { folder: self.folder.clone(), reason: reason.clone() });
         }
-        let written = self
-            .guarded("write", || self.engine.write(&mut batch, true))
-            .and_then(|_| {
-                let (_, newest) = self.engine.file_span(LogQueue::Append);
-                self.milestone
-                    .reach(newest)
-                    .map_err(LogError::io("note the newest file in", &self.folder))
-            });
+        let written = self.guarded("write", || self.engine.write(&mut batch, true)).and_then(|_| {
+            let (_, newest) = self.engine.file_span(LogQueue::Append);
+            self.milestone.reach(newest).map_err(LogError::io("note the newest file in", &self.folder))
+        });
         match written {
             Ok(()) => {
-                self.batch = batch;
+                self.batch = Some(batch);
                 Ok(())
             }
-            Err(LogError::Io { source, .. }) if is_full(&source) => Err(LogError::DiskFull {
-                folder: self.folder.clone(),
-                free_bytes: self.reserve.free_bytes(),
-            }),
+            Err(LogError::Io { source, .. }) if is_full(&source) => {
+                Err(LogError::DiskFull { folder: self.folder.clone(), free_bytes: self.reserve.free_bytes() })
+            }
             Err(error) => {
                 self.broken = Some(error.to_string());
-                Err(LogError::Broken {
-                    folder: self.folder.clone(),
-                    reason: error.to_string(),
-                })
+                Err(LogError::Broken { folder: self.folder.clone(), reason: error.to_string() })
             }
         }
     }
 
-    /// The engine panics when a sync fails. That must end the log, not the process's other work unawares.
     fn guarded<T>(
         &self,
         action: &'static str,
         call: impl FnOnce() -> raft_engine::Result<T>,
     ) -> Result<T, LogError> {
-        guarded(&self.folder, action, call)
+        engine::guarded(&self.folder, action, call)
     }
 
     fn refused(&self, action: &'static str) -> impl Fn(raft_engine::Error) -> LogError {
         let folder = self.folder.clone();
-        move |error| engine_error(&folder, action, error)
+        move |error| engine::error(&folder, action, error)
     }
 
     /// What recovery read and what the engine read must be the same log.
@@ -376,69 +333,5 @@ impl DurableLog {
                 "the engine found entries {first:?} to {last:?}, where {expected:?} were expected"
             ),
         })
-    }
-}
-
-fn open_engine(
-    path: &Path,
-    options: &LogOptions,
-    reserve: Arc<Reserve>,
-) -> Result<Engine<LogFiles>, LogError> {
-    let dir = path.to_str().ok_or_else(|| LogError::Engine {
-        action: "open",
-        folder: path.into(),
-        detail: "the path is not UTF-8; choose another folder".into(),
-    })?;
-    let config = Config {
-        dir: dir.into(),
-        // Whatever had to be cut off is cut off by now: the engine is to find nothing bad, and drop nothing.
-        recovery_mode: RecoveryMode::AbsoluteConsistency,
-        recovery_threads: 1,
-        // A flipped bit in a record's compression type would not be caught by its checksums.
-        batch_compression_threshold: ReadableSize(0),
-        target_file_size: ReadableSize(options.file_bytes),
-        purge_threshold: ReadableSize(options.file_bytes),
-        // A recycled file has old records in it, which recovery could not tell from a log's continuation.
-        enable_log_recycle: false,
-        ..Config::default()
-    };
-    let files = Arc::new(LogFiles::new(reserve, options.ahead_bytes));
-    guarded(path, "open", || Engine::open_with_file_system(config, files))
-}
-
-fn guarded<T>(
-    folder: &Path,
-    action: &'static str,
-    call: impl FnOnce() -> raft_engine::Result<T>,
-) -> Result<T, LogError> {
-    match catch_unwind(AssertUnwindSafe(call)) {
-        Ok(result) => result.map_err(|error| engine_error(folder, action, error)),
-        Err(panic) => {
-            let detail = panic
-                .downcast_ref::<String>()
-                .cloned()
-                .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).into()))
-                .unwrap_or_else(|| "the storage engine gave up".into());
-            Err(LogError::Engine {
-                action,
-                folder: folder.into(),
-                detail,
-            })
-        }
-    }
-}
-
-fn engine_error(folder: &Path, action: &'static str, error: raft_engine::Error) -> LogError {
-    match error {
-        raft_engine::Error::Io(source) => LogError::Io {
-            action,
-            path: folder.into(),
-            source,
-        },
-        other => LogError::Engine {
-            action,
-            folder: folder.into(),
-            detail: other.to_string(),
-        },
     }
 }

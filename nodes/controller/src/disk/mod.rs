@@ -5,6 +5,7 @@
 //! and changes nothing. A full disk stops submissions long before it stops consensus.
 
 mod codec;
+mod engine;
 mod error;
 mod files;
 mod folder;

@@ -27,13 +27,8 @@ impl From<std::io::Error> for LockError {
 /// The kernel drops the lock with the process, however that ends; a file left behind blocks nobody. Child
 /// processes do not inherit it: the file is closed on exec.
 pub(super) fn lock(path: &Path) -> Result<File, LockError> {
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)?;
+    let mut file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
         Err(rustix::io::Errno::WOULDBLOCK) => return Err(LockError::Held(holder(&mut file))),

@@ -26,11 +26,7 @@ impl Plan {
         hard_state: HardState,
     ) -> Result<Self, String> {
         let committed = hard_state.commit;
-        let mut plan = Self {
-            last,
-            hard_state,
-            must_sync: false,
-        };
+        let mut plan = Self { last, hard_state, must_sync: false };
         let mut bytes = 0usize;
         for persist in persists {
             plan.must_sync |= persist.must_sync || !persist.entries.is_empty();
@@ -60,15 +56,10 @@ impl Plan {
             }
         }
         if bytes > WRITE_BYTES_MAX {
-            return Err(format!(
-                "one write has {bytes} bytes, of {WRITE_BYTES_MAX} allowed"
-            ));
+            return Err(format!("one write has {bytes} bytes, of {WRITE_BYTES_MAX} allowed"));
         }
         if plan.hard_state.commit > plan.last {
-            return Err(format!(
-                "{} are committed of {} entries",
-                plan.hard_state.commit, plan.last
-            ));
+            return Err(format!("{} are committed of {} entries", plan.hard_state.commit, plan.last));
         }
         Ok(plan)
     }

@@ -54,10 +54,7 @@ pub(super) fn parse(bytes: &[u8], sequence: u64) -> Option<Record<'_>> {
         return None;
     }
     let (length_and_type, footer) = (big_endian(bytes), big_endian(&bytes[8..]));
-    let (len, footer) = (
-        usize::try_from(length_and_type >> 8).ok()?,
-        usize::try_from(footer).ok()?,
-    );
+    let (len, footer) = (usize::try_from(length_and_type >> 8).ok()?, usize::try_from(footer).ok()?);
     let fits = length_and_type & 0xff == 0 && RECORD_HEADER <= footer && footer <= len && len <= bytes.len();
     if !fits {
         return None;
@@ -107,10 +104,7 @@ fn item<'a>(rest: &mut &'a [u8]) -> Option<Item<'a>> {
             _ => None,
         },
         3 => match byte(rest)? {
-            1 => Some(Item::Put {
-                key: run(rest)?,
-                value: run(rest)?,
-            }),
+            1 => Some(Item::Put { key: run(rest)?, value: run(rest)? }),
             2 => Some(Item::Delete { key: run(rest)? }),
             _ => None,
         },
@@ -126,9 +120,7 @@ fn checked(block: &[u8], signature: u32) -> Option<&[u8]> {
 }
 
 fn big_endian(bytes: &[u8]) -> u64 {
-    bytes[..8]
-        .iter()
-        .fold(0, |number, &byte| number << 8 | u64::from(byte))
+    bytes[..8].iter().fold(0, |number, &byte| number << 8 | u64::from(byte))
 }
 
 fn byte(rest: &mut &[u8]) -> Option<u8> {

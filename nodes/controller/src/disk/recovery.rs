@@ -39,6 +39,8 @@ pub(super) struct Findings {
     pub(super) shape: Shape,
     pub(super) torn_tail: Option<TornTail>,
     pub(super) cuts: Vec<Cut>,
+    /// The newest file that stays and is written on.
+    pub(super) newest: Option<PathBuf>,
     /// How many records there are; 0 only for a log that was never begun.
     pub(super) records: u64,
 }
@@ -50,9 +52,7 @@ pub(super) fn inspect(folder: &Path) -> Result<Findings, LogError> {
     let appended = numbered_files(folder, ".raftlog")?;
     let newest_seen = milestone::read(folder)?;
     if appended.last().map_or(0, |(number, _)| *number) < newest_seen {
-        return Err(LogError::MissingFile {
-            file: folder.join(file_name(newest_seen, ".raftlog")),
-        });
+        return Err(LogError::MissingFile { file: folder.join(file_name(newest_seen, ".raftlog")) });
     }
     // The rewrite queue is older than the append queue by the engine's own order. This log compacts in a way
     // that leaves it without records, but its files are held to the same standard.
@@ -60,15 +60,14 @@ pub(super) fn inspect(folder: &Path) -> Result<Findings, LogError> {
     inspect_queue(folder, &appended, newest_seen, &mut findings)?;
     if newest_seen > 0 && findings.records == 0 {
         let detail = "it was in use, and now holds no record".into();
-        return Err(LogError::Incomplete {
-            folder: folder.into(),
-            detail,
-        });
+        return Err(LogError::Incomplete { folder: folder.into(), detail });
     }
-    findings.shape.bounds().map_err(|detail| LogError::Incomplete {
-        folder: folder.into(),
-        detail,
-    })?;
+    findings.newest = appended
+        .iter()
+        .rev()
+        .map(|(_, path)| path.clone())
+        .find(|path| !findings.cuts.contains(&Cut::Remove(path.clone())));
+    findings.shape.bounds().map_err(|detail| LogError::Incomplete { folder: folder.into(), detail })?;
     Ok(findings)
 }
 
@@ -78,10 +77,8 @@ fn numbered_files(folder: &Path, suffix: &str) -> Result<Vec<(u64, PathBuf)>, Lo
     for entry in fs::read_dir(folder).map_err(LogError::io("list", folder))? {
         let entry = entry.map_err(LogError::io("list", folder))?;
         let name = entry.file_name();
-        let number = name
-            .to_str()
-            .and_then(|name| name.strip_suffix(suffix))
-            .and_then(|stem| stem.parse().ok());
+        let number =
+            name.to_str().and_then(|name| name.strip_suffix(suffix)).and_then(|stem| stem.parse().ok());
         if let Some(number) = number {
             files.push((number, entry.path()));
         }
@@ -89,9 +86,7 @@ fn numbered_files(folder: &Path, suffix: &str) -> Result<Vec<(u64, PathBuf)>, Lo
     files.sort_unstable();
     for pair in files.windows(2) {
         if pair[1].0 != pair[0].0 + 1 {
-            return Err(LogError::MissingFile {
-                file: folder.join(file_name(pair[0].0 + 1, suffix)),
-            });
+            return Err(LogError::MissingFile { file: folder.join(file_name(pair[0].0 + 1, suffix)) });
         }
     }
     Ok(files)
@@ -114,16 +109,9 @@ fn inspect_queue(
             continue;
         }
         refuse_if_followed(path, &bytes, end, *number, &files[place + 1..])?;
-        let written = bytes
-            .iter()
-            .rposition(|&byte| byte != 0)
-            .map_or(0, |last| last + 1);
+        let written = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
         if end == 0 && *number <= newest_seen {
-            return Err(LogError::Damaged {
-                file: path.clone(),
-                offset: 0,
-                next_valid: None,
-            });
+            return Err(LogError::Damaged { file: path.clone(), offset: 0, next_valid: None });
         }
         // Zeros alone are space that was allocated ahead.
         if written > end {
@@ -187,9 +175,5 @@ fn refuse_if_followed(
     if next_valid.is_none() && later.is_empty() {
         return Ok(());
     }
-    Err(LogError::Damaged {
-        file: path.into(),
-        offset: bad as u64,
-        next_valid,
-    })
+    Err(LogError::Damaged { file: path.into(), offset: bad as u64, next_valid })
 }

@@ -92,19 +92,10 @@ impl Reserve {
             file.set_len(full).map_err(LogError::io("shorten", &path))?;
             left = full;
         }
-        let mut state = State {
-            file,
-            left,
-            last_refill: Instant::now(),
-        };
+        let mut state = State { file, left, last_refill: Instant::now() };
         match state.grow(full) {
             Err(error) if !is_full(&error) => Err(LogError::io("reserve space in", &path)(error)),
-            _ => Ok(Self {
-                folder: folder.into(),
-                path,
-                full,
-                state: Mutex::new(state),
-            }),
+            _ => Ok(Self { folder: folder.into(), path, full, state: Mutex::new(state) }),
         }
     }
 
@@ -112,19 +103,12 @@ impl Reserve {
     /// `purpose` may use. `false` means that nothing is left.
     pub(super) fn release(&self, needed: u64, purpose: Purpose) -> io::Result<bool> {
         let mut state = self.lock();
-        let keep = if purpose == Purpose::Upkeep {
-            0
-        } else {
-            LAST_SLICE.min(self.full / 4)
-        };
+        let keep = if purpose == Purpose::Upkeep { 0 } else { LAST_SLICE.min(self.full / 4) };
         let available = state.left.saturating_sub(keep);
         if available == 0 {
             return Ok(false);
         }
-        let step = needed
-            .saturating_mul(2)
-            .max(STEP.min(self.full / 4))
-            .min(available);
+        let step = needed.saturating_mul(2).max(STEP.min(self.full / 4)).min(available);
         state.left -= step;
         state.file.set_len(state.left)?;
         // Freed blocks can be used again once the file system has recorded that they are free.
@@ -212,10 +196,7 @@ impl State {
 
 /// Whether an error says that the disk, or the owner's share of it, is full.
 pub(super) fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// More than what is missing, so that the reserve is not filled only to be needed again at once.

@@ -34,17 +34,11 @@ impl Shape {
                     .map(|(first, last)| (first.max(index), last));
                 Ok(())
             }
-            Item::Put {
-                key: codec::HARD_STATE,
-                value,
-            } => {
+            Item::Put { key: codec::HARD_STATE, value } => {
                 self.hard_state = codec::to_hard_state(value).ok_or("a hard state of the wrong length")?;
                 Ok(())
             }
-            Item::Put {
-                key: codec::BEGINNING,
-                value,
-            } => {
+            Item::Put { key: codec::BEGINNING, value } => {
                 self.beginning = codec::to_beginning(value).ok_or("a beginning of the wrong length")?;
                 Ok(())
             }

@@ -68,9 +68,7 @@ pub struct SnapshotStore {
 impl SnapshotStore {
     /// The snapshots of `folder`.
     pub fn of(folder: &DataFolder) -> Self {
-        Self {
-            folder: folder.snapshots(),
-        }
+        Self { folder: folder.snapshots() }
     }
 
     /// Stores a snapshot durably, then removes all but the newest two. Until it is stored whole it has another
@@ -79,9 +77,7 @@ impl SnapshotStore {
     /// # Errors
     /// When the image cannot be read or the file cannot be written; then nothing has changed.
     pub fn save(&self, point: &SnapshotPoint, image: impl Read) -> Result<(), SnapshotError> {
-        let path = self
-            .folder
-            .join(format!("{:020}-{:020}{SUFFIX}", point.index, point.term));
+        let path = self.folder.join(format!("{:020}-{:020}{SUFFIX}", point.index, point.term));
         let temporary = path.with_extension("new");
         let point = rmp_serde::to_vec(point)?;
         if let Err(source) = write(&temporary, &point, image) {
@@ -89,11 +85,7 @@ impl SnapshotStore {
             if let Err(error) = fs::remove_file(&temporary) {
                 tracing::warn!(file = %temporary.display(), %error, "cannot remove half a snapshot");
             }
-            return Err(SnapshotError::Io {
-                action: "write",
-                path: temporary,
-                source,
-            });
+            return Err(SnapshotError::Io { action: "write", path: temporary, source });
         }
         fs::rename(&temporary, &path).map_err(at("name", &path))?;
         sync_folder(&self.folder).map_err(at("sync", &self.folder))?;
@@ -127,9 +119,7 @@ impl SnapshotStore {
     /// When the folder cannot be read.
     pub fn compactable(&self) -> Result<Option<u64>, SnapshotError> {
         let newest = self.newest_first(SUFFIX)?;
-        Ok(newest
-            .get(KEPT - 1)
-            .and_then(|path| path.file_name()?.to_str()?.split('-').next()?.parse().ok()))
+        Ok(newest.get(KEPT - 1).and_then(|path| path.file_name()?.to_str()?.split('-').next()?.parse().ok()))
     }
 
     fn prune(&self) -> Result<(), SnapshotError> {
@@ -190,16 +180,8 @@ impl<W: Write> Write for Summing<W> {
 }
 
 fn write(path: &Path, point: &[u8], mut image: impl Read) -> io::Result<()> {
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?;
-    let mut out = Summing {
-        inner: BufWriter::with_capacity(1 << 18, file),
-        sum: crc32fast::Hasher::new(),
-    };
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut out = Summing { inner: BufWriter::with_capacity(1 << 18, file), sum: crc32fast::Hasher::new() };
     out.write_all(MAGIC)?;
     out.write_all(&(point.len() as u32).to_le_bytes())?;
     out.write_all(point)?;
@@ -223,9 +205,7 @@ fn read(mut bytes: Vec<u8>) -> Result<(SnapshotPoint, Vec<u8>), String> {
     let cut_short = "a length in it does not fit";
     let rest = &checked[MAGIC.len()..];
     let (point_len, rest) = rest.split_first_chunk::<4>().ok_or(cut_short)?;
-    let (point, rest) = rest
-        .split_at_checked(u32::from_le_bytes(*point_len) as usize)
-        .ok_or(cut_short)?;
+    let (point, rest) = rest.split_at_checked(u32::from_le_bytes(*point_len) as usize).ok_or(cut_short)?;
     let (image, image_len) = rest.split_last_chunk::<8>().ok_or(cut_short)?;
     if image.len() as u64 != u64::from_le_bytes(*image_len) {
         return Err(cut_short.into());

@@ -16,19 +16,14 @@ fn write_on(path: &str) -> ! {
     let mut out = std::io::stdout();
     let mut index = log.last_index();
     loop {
-        let batch: Vec<_> = (index + 1..=index + 1 + index % 5)
-            .map(|index| entry(index, 1))
-            .collect();
+        let batch: Vec<_> = (index + 1..=index + 1 + index % 5).map(|index| entry(index, 1)).collect();
         index = batch.last().map_or(index, |entry| entry.index);
         let commit = log.last_index();
-        log.append(&[write(batch, committed(1, commit))])
-            .expect("written");
+        log.append(&[write(batch, committed(1, commit))]).expect("written");
         if index % 97 < 3 {
             log.compact_to(commit.saturating_sub(40)).expect("compacted");
         }
-        writeln!(out, "acknowledged {index}")
-            .and_then(|()| out.flush())
-            .expect("said");
+        writeln!(out, "acknowledged {index}").and_then(|()| out.flush()).expect("said");
     }
 }
 
@@ -50,11 +45,11 @@ fn killed_in_the_middle_of_writes() {
             .stderr(Stdio::inherit())
             .spawn()
             .expect("started");
-        let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+        let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
         let mut acknowledged = 0;
         let mut left = random.random_range(1..80);
         // Killed at some moment after this many acknowledgements; what it still said before it died counts.
-        while let Some(line) = lines.next() {
+        for line in lines {
             if let Some(index) = line.expect("read").strip_prefix("acknowledged ") {
                 acknowledged = index.parse().expect("an index");
                 left -= 1;
@@ -70,9 +65,7 @@ fn killed_in_the_middle_of_writes() {
             acknowledged > 0 && recovered.last_index >= acknowledged,
             "round {round}: {acknowledged}, {recovered:?}"
         );
-        let expected: Vec<_> = (log.first_index()..=log.last_index())
-            .map(|index| entry(index, 1))
-            .collect();
+        let expected: Vec<_> = (log.first_index()..=log.last_index()).map(|index| entry(index, 1)).collect();
         assert_eq!(all(&log), expected, "round {round}");
         torn += u32::from(recovered.torn_tail.is_some());
     }

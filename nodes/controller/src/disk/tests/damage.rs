@@ -17,12 +17,7 @@ fn refused_untouched(path: &Path) -> LogError {
     let before = contents(path);
     let error = refusal(path);
     assert_eq!(contents(path), before, "{error}");
-    assert!(
-        error
-            .to_string()
-            .contains("Restore the data folder from a backup"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("Restore the data folder from a backup"), "{error}");
     error
 }
 
@@ -36,11 +31,7 @@ fn a_flipped_bit_anywhere_before_the_last_record() {
         let starts = record_starts(file);
         // The file's own header, and in the first, a middle and the last record: the length, the compression
         // type, the offset, the content, the checksums.
-        let ends = if is_last_file {
-            starts.len() - 2
-        } else {
-            starts.len() - 1
-        };
+        let ends = if is_last_file { starts.len() - 2 } else { starts.len() - 1 };
         let mut places = vec![0, 54, 68];
         for record in [0, ends / 2, ends - 1] {
             let (start, end) = (starts[record], starts[record + 1]);
@@ -60,24 +51,12 @@ fn a_flipped_bit_anywhere_before_the_last_record() {
             bytes[at] ^= 1 << (at % 8);
             fs::write(file, &bytes).expect("flipped");
             let error = refused_untouched(source.path());
-            let LogError::Damaged {
-                file: told,
-                offset,
-                next_valid,
-            } = &error
-            else {
+            let LogError::Damaged { file: told, offset, next_valid } = &error else {
                 panic!("file {place}, byte {at}: {error}");
             };
-            let bad = if at < starts[0] {
-                0
-            } else {
-                starts[starts.partition_point(|&start| start <= at) - 1]
-            };
-            assert_eq!(
-                (told, *offset),
-                (&file.canonicalize().expect("there"), bad as u64),
-                "byte {at}"
-            );
+            let bad =
+                if at < starts[0] { 0 } else { starts[starts.partition_point(|&start| start <= at) - 1] };
+            assert_eq!((told, *offset), (&file.canonicalize().expect("there"), bad as u64), "byte {at}");
             let next = if at < starts[0] {
                 Some(starts[0])
             } else {
@@ -86,12 +65,7 @@ fn a_flipped_bit_anywhere_before_the_last_record() {
             if let Some((next_file, next_offset)) =
                 next_valid.as_ref().filter(|(next_file, _)| next_file == told)
             {
-                assert_eq!(
-                    Some(*next_offset as usize),
-                    next,
-                    "byte {at} of {}",
-                    next_file.display()
-                );
+                assert_eq!(Some(*next_offset as usize), next, "byte {at} of {}", next_file.display());
             }
             assert!(next_valid.is_some(), "{error}");
         }
@@ -127,10 +101,7 @@ fn all_files_missing() {
     for file in several_files(source.path()) {
         fs::remove_file(file).expect("removed");
     }
-    assert!(matches!(
-        refused_untouched(source.path()),
-        LogError::MissingFile { .. }
-    ));
+    assert!(matches!(refused_untouched(source.path()), LogError::MissingFile { .. }));
 }
 
 #[test]
@@ -148,17 +119,7 @@ fn an_emptied_log() {
             super::super::record::FILE_HEADER => {
                 assert!(matches!(error, LogError::Incomplete { .. }), "{error}")
             }
-            _ => assert!(
-                matches!(
-                    error,
-                    LogError::Damaged {
-                        offset: 0,
-                        next_valid: None,
-                        ..
-                    }
-                ),
-                "{error}"
-            ),
+            _ => assert!(matches!(error, LogError::Damaged { offset: 0, next_valid: None, .. }), "{error}"),
         }
     }
 }
@@ -173,16 +134,9 @@ fn an_end_cut_off_before_what_was_committed() {
     drop((log, _folder));
     let file = record_files(source.path()).remove(0);
     let (starts, whole) = (record_starts(&file), fs::read(&file).expect("read"));
-    let [.., start, end, _] = starts[..] else {
-        panic!("{starts:?}")
-    };
+    let [.., start, end, _] = starts[..] else { panic!("{starts:?}") };
     let without_the_fifth = [&whole[..start], &whole[end..]].concat();
     fs::write(&file, without_the_fifth).expect("cut");
     let error = refused_untouched(source.path());
-    assert!(
-        error
-            .to_string()
-            .contains("ends at entry 4, but entry 5 was committed"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("ends at entry 4, but entry 5 was committed"), "{error}");
 }

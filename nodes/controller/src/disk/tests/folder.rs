@@ -25,17 +25,11 @@ fn made_private_with_its_parts() {
         let mode = fs::metadata(path.join(file)).expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{file}");
     }
-    assert_eq!(
-        fs::read_to_string(path.join("format")).expect("read"),
-        "tidegate 1\n"
-    );
+    assert_eq!(fs::read_to_string(path.join("format")).expect("read"), "tidegate 1\n");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("opened to others");
     drop(folder);
     DataFolder::open(&path).expect("opened");
-    assert_eq!(
-        fs::metadata(&path).expect("there").permissions().mode() & 0o777,
-        0o700
-    );
+    assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o700);
 }
 
 #[test]
@@ -62,17 +56,7 @@ fn a_newer_or_unreadable_format_is_refused() {
     drop(DataFolder::open(dir.path()).expect("made"));
     fs::write(dir.path().join("format"), "tidegate 2\n").expect("written");
     let error = DataFolder::open(dir.path()).expect_err("newer");
-    assert!(
-        matches!(
-            error,
-            FolderError::NewerFormat {
-                found: 2,
-                supported: 1,
-                ..
-            }
-        ),
-        "{error:?}"
-    );
+    assert!(matches!(error, FolderError::NewerFormat { found: 2, supported: 1, .. }), "{error:?}");
     for garbage in [&b"banana"[..], &[0xff, 0xfe], b""] {
         fs::write(dir.path().join("format"), garbage).expect("written");
         let error = DataFolder::open(dir.path()).expect_err("unreadable");
@@ -85,9 +69,6 @@ fn somebody_elses_folder_is_left_alone() {
     let dir = tempfile::tempdir().expect("a folder");
     fs::write(dir.path().join("thesis.tex"), "").expect("written");
     let error = DataFolder::open(dir.path()).expect_err("not ours");
-    assert!(
-        matches!(&error, FolderError::NotOurs { example, .. } if example == "thesis.tex"),
-        "{error:?}"
-    );
+    assert!(matches!(&error, FolderError::NotOurs { example, .. } if example == "thesis.tex"), "{error:?}");
     assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1);
 }

@@ -19,10 +19,7 @@ impl SmallDisk {
         match mounted {
             Ok(output) if output.status.success() => Some(Self(dir)),
             Ok(output) => {
-                println!(
-                    "skipped: {test}: {}",
-                    String::from_utf8_lossy(&output.stderr).trim()
-                );
+                println!("skipped: {test}: {}", String::from_utf8_lossy(&output.stderr).trim());
                 None
             }
             Err(error) => {
@@ -40,11 +37,7 @@ impl SmallDisk {
     fn fill_up_to(&self, kib: u64) {
         let stat = rustix::fs::statvfs(self.0.path()).expect("looked at");
         let free = stat.f_bavail * stat.f_frsize;
-        fs::write(
-            self.0.path().join("ballast"),
-            vec![1; (free - (kib << 10)) as usize],
-        )
-        .expect("filled");
+        fs::write(self.0.path().join("ballast"), vec![1; (free - (kib << 10)) as usize]).expect("filled");
     }
 
     fn make_space(&self) {
@@ -55,20 +48,12 @@ impl SmallDisk {
 impl Drop for SmallDisk {
     fn drop(&mut self) {
         let done = Command::new("umount").arg("-l").arg(self.0.path()).status();
-        assert!(
-            done.is_ok_and(|status| status.success()),
-            "cannot unmount {}",
-            self.0.path().display()
-        );
+        assert!(done.is_ok_and(|status| status.success()), "cannot unmount {}", self.0.path().display());
     }
 }
 
 fn options() -> LogOptions {
-    LogOptions {
-        reserve_bytes: 2 << 20,
-        file_bytes: 256 << 10,
-        ahead_bytes: 64 << 10,
-    }
+    LogOptions { reserve_bytes: 2 << 20, file_bytes: 256 << 10, ahead_bytes: 64 << 10 }
 }
 
 fn write_until(log: &mut DurableLog, mut done: impl FnMut(&DurableLog, Option<LogError>) -> bool) {
@@ -76,10 +61,7 @@ fn write_until(log: &mut DurableLog, mut done: impl FnMut(&DurableLog, Option<Lo
     loop {
         assert!(Instant::now() < deadline, "no end in sight");
         let (index, commit) = (log.last_index() + 1, log.last_index());
-        let entry = LogEntry {
-            data: vec![index as u8; 3000],
-            ..entry(index, 1)
-        };
+        let entry = LogEntry { data: vec![index as u8; 3000], ..entry(index, 1) };
         let refused = log.append(&[write(vec![entry], committed(1, commit))]).err();
         if done(log, refused) {
             return;
@@ -102,10 +84,7 @@ fn the_log_goes_on_while_its_reserve_lasts() {
     });
     let pressure = log.pressure().expect("pressure");
     let text = pressure.to_string();
-    assert!(
-        text.contains("is full") && text.contains(&folder.log().display().to_string()),
-        "{text}"
-    );
+    assert!(text.contains("is full") && text.contains(&folder.log().display().to_string()), "{text}");
     let at_pressure = log.last_index();
 
     // Consensus goes on for most of the reserve, then is refused without harm.
@@ -139,10 +118,7 @@ fn the_log_goes_on_while_its_reserve_lasts() {
     }
     drop(log);
     let (log, recovered) = DurableLog::open(&folder, options()).expect("a usable log");
-    assert_eq!(
-        (recovered.first_index, recovered.last_index),
-        (last - 9, last + 50)
-    );
+    assert_eq!((recovered.first_index, recovered.last_index), (last - 9, last + 50));
     assert!(
         log.entries(last - 9, last + 51, usize::MAX)
             .expect("read")
@@ -160,10 +136,7 @@ fn a_disk_too_small_for_the_reserve_is_pressure_from_the_start() {
     let folder = DataFolder::open(disk.data()).expect("a usable folder");
     let (mut log, _) = DurableLog::open(&folder, options()).expect("a usable log");
     let pressure = log.pressure().expect("pressure");
-    assert_eq!(
-        (pressure.reserve_bytes, pressure.reserve_full_bytes),
-        (0, 2 << 20)
-    );
+    assert_eq!((pressure.reserve_bytes, pressure.reserve_full_bytes), (0, 2 << 20));
     fill(&mut log, 1..=3, 1);
 }
 
@@ -174,19 +147,10 @@ fn a_snapshot_that_does_not_fit_leaves_the_others() {
     };
     let folder = DataFolder::open(disk.data()).expect("a usable folder");
     let store = super::super::SnapshotStore::of(&folder);
-    let point = |index| tidegate_scheduler::consensus::SnapshotPoint {
-        index,
-        term: 1,
-        ..Default::default()
-    };
+    let point = |index| tidegate_scheduler::consensus::SnapshotPoint { index, term: 1, ..Default::default() };
     store.save(&point(1), &b"one"[..]).expect("saved");
-    let error = store
-        .save(&point(2), &vec![1; 2 << 20][..])
-        .expect_err("no space");
+    let error = store.save(&point(2), &vec![1; 2 << 20][..]).expect_err("no space");
     assert!(error.to_string().contains("No space left"), "{error}");
     assert_eq!(fs::read_dir(folder.snapshots()).expect("listed").count(), 1);
-    assert_eq!(
-        store.load_latest().expect("loaded").found,
-        Some((point(1), b"one".to_vec()))
-    );
+    assert_eq!(store.load_latest().expect("loaded").found, Some((point(1), b"one".to_vec())));
 }

@@ -10,15 +10,7 @@ fn a_new_log_is_empty_and_stays_so() {
     for _ in 0..3 {
         let (_folder, log, recovered) = open(dir.path());
         let hard_state = HardState::default();
-        assert_eq!(
-            recovered,
-            Recovered {
-                hard_state,
-                first_index: 1,
-                last_index: 0,
-                torn_tail: None
-            }
-        );
+        assert_eq!(recovered, Recovered { hard_state, first_index: 1, last_index: 0, torn_tail: None });
         assert_eq!(log.term(0).expect("before the first"), 0);
         assert_eq!(all(&log), []);
     }
@@ -39,14 +31,7 @@ fn several_persists_are_one_write_and_come_back() {
     assert_eq!(record_starts(&file).len(), before + 1);
     drop(log);
     let (log, recovered) = DurableLog::open(&folder, small()).expect("a usable log");
-    assert_eq!(
-        recovered.hard_state,
-        HardState {
-            term: 2,
-            vote: 1,
-            commit: 1
-        }
-    );
+    assert_eq!(recovered.hard_state, HardState { term: 2, vote: 1, commit: 1 });
     assert_eq!(all(&log), [entry(1, 1), entry(2, 2), entry(3, 2)]);
 }
 
@@ -57,12 +42,7 @@ fn a_commit_that_moves_alone_waits_for_the_next_write() {
     fill(&mut log, 1..=2, 1);
     let file = record_files(dir.path()).remove(0);
     let before = fs::read(&file).expect("read");
-    let lazy = Persist {
-        number: 1,
-        hard_state: committed(1, 2),
-        entries: vec![],
-        must_sync: false,
-    };
+    let lazy = Persist { number: 1, hard_state: committed(1, 2), entries: vec![], must_sync: false };
     log.append(&[lazy]).expect("taken");
     assert_eq!(fs::read(&file).expect("read"), before);
     log.append(&[write(vec![entry(3, 1)], None)]).expect("written");
@@ -76,18 +56,14 @@ fn a_suffix_is_overwritten_across_files() {
     let dir = tempfile::tempdir().expect("a folder");
     let (folder, mut log, _) = open(dir.path());
     for index in 1..=100 {
-        log.append(&[write(vec![entry(index, 1)], committed(1, index.min(60)))])
-            .expect("written");
+        log.append(&[write(vec![entry(index, 1)], committed(1, index.min(60)))]).expect("written");
     }
     assert!(record_files(dir.path()).len() >= 3);
-    log.append(&[write(vec![entry(61, 2), entry(62, 2)], committed(2, 60))])
-        .expect("written");
+    log.append(&[write(vec![entry(61, 2), entry(62, 2)], committed(2, 60))]).expect("written");
     for _ in 0..2 {
         assert_eq!(log.last_index(), 62);
-        let expected: Vec<_> = (1..=60)
-            .map(|index| entry(index, 1))
-            .chain([entry(61, 2), entry(62, 2)])
-            .collect();
+        let expected: Vec<_> =
+            (1..=60).map(|index| entry(index, 1)).chain([entry(61, 2), entry(62, 2)]).collect();
         assert_eq!(all(&log), expected);
         drop(log);
         log = DurableLog::open(&folder, small()).expect("a usable log").0;
@@ -135,18 +111,10 @@ fn compacted_and_reopened() {
         (log, recovered) = DurableLog::open(&folder, small()).expect("a usable log");
         assert_eq!((recovered.first_index, recovered.last_index), (upper - 9, upper));
         assert_eq!(recovered.hard_state.commit, upper - 1);
-        assert_eq!(
-            all(&log),
-            (upper - 9..=upper)
-                .map(|index| entry(index, round))
-                .collect::<Vec<_>>()
-        );
+        assert_eq!(all(&log), (upper - 9..=upper).map(|index| entry(index, round)).collect::<Vec<_>>());
         assert_eq!(log.term(upper - 10).expect("known"), round);
         assert!(matches!(log.term(upper - 11), Err(LogError::Compacted { .. })));
-        assert!(matches!(
-            log.entries(upper, upper + 2, 1),
-            Err(LogError::NotReached { .. })
-        ));
+        assert!(matches!(log.entries(upper, upper + 2, 1), Err(LogError::NotReached { .. })));
     }
 }
 
@@ -158,10 +126,7 @@ fn compacted_to_its_very_end() {
     log.append(&[write(vec![], committed(1, 90))]).expect("written");
     log.compact_to(90).expect("compacted");
     for last in 90..=92 {
-        assert_eq!(
-            (log.first_index(), log.last_index(), log.term(90).expect("known")),
-            (91, last, 1)
-        );
+        assert_eq!((log.first_index(), log.last_index(), log.term(90).expect("known")), (91, last, 1));
         fill(&mut log, last + 1..=last + 1, 1);
         drop(log);
         log = DurableLog::open(&folder, small()).expect("a usable log").0;
@@ -176,31 +141,13 @@ fn begun_again_after_a_snapshot_from_elsewhere() {
         let first = log.last_index() + 1;
         let entries = (first..first + 80).map(|index| entry(index, 1)).collect();
         log.append(&[write(entries, None)]).expect("written");
-        let point = SnapshotPoint {
-            index: snapshot,
-            term: 9,
-            ..SnapshotPoint::default()
-        };
-        log.restart_after(
-            &point,
-            HardState {
-                term: 9,
-                vote: 0,
-                commit: snapshot,
-            },
-        )
-        .expect("begun again");
+        let point = SnapshotPoint { index: snapshot, term: 9, ..SnapshotPoint::default() };
+        log.restart_after(&point, HardState { term: 9, vote: 0, commit: snapshot }).expect("begun again");
         drop(log);
         let recovered;
         (log, recovered) = DurableLog::open(&folder, small()).expect("a usable log");
-        assert_eq!(
-            (recovered.first_index, recovered.last_index),
-            (snapshot + 1, snapshot)
-        );
-        assert_eq!(
-            (recovered.hard_state.commit, log.term(snapshot).expect("known")),
-            (snapshot, 9)
-        );
+        assert_eq!((recovered.first_index, recovered.last_index), (snapshot + 1, snapshot));
+        assert_eq!((recovered.hard_state.commit, log.term(snapshot).expect("known")), (snapshot, 9));
         fill(&mut log, snapshot + 1..=snapshot + 3, 9);
         assert_eq!(all(&log).len(), 3);
         assert!(matches!(
@@ -214,17 +161,36 @@ fn begun_again_after_a_snapshot_from_elsewhere() {
 fn reading_stops_at_the_size_asked_for() {
     let dir = tempfile::tempdir().expect("a folder");
     let (_folder, mut log, _) = open(dir.path());
-    let entries = (1..=10)
-        .map(|index| LogEntry {
-            data: vec![7; 100],
-            ..entry(index, 1)
-        })
-        .collect();
+    let entries = (1..=10).map(|index| LogEntry { data: vec![7; 100], ..entry(index, 1) }).collect();
     log.append(&[write(entries, None)]).expect("written");
     assert_eq!(log.entries(2, 9, 0).expect("read").len(), 1);
     assert_eq!(log.entries(2, 9, 400).expect("read").len(), 3);
     assert_eq!(log.entries(2, 9, usize::MAX).expect("read").len(), 7);
     assert_eq!(log.entries(9, 9, 0).expect("read").len(), 0);
+}
+
+#[test]
+fn two_logs_read_by_one_thread_are_not_mixed_up() {
+    let dirs = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
+    let logs = [1, 2].map(|term| {
+        let (_folder, mut log, _) = open(dirs[term as usize - 1].path());
+        fill(&mut log, 1..=1, term);
+        log
+    });
+    for _ in 0..2 {
+        assert_eq!(all(&logs[0]), [entry(1, 1)]);
+        assert_eq!(all(&logs[1]), [entry(1, 2)]);
+    }
+}
+
+#[test]
+fn the_log_keeps_the_folder_locked() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (folder, log, _) = open(dir.path());
+    drop(folder);
+    DataFolder::open(dir.path()).expect_err("in use");
+    drop(log);
+    DataFolder::open(dir.path()).expect("free again");
 }
 
 #[test]
@@ -256,17 +222,8 @@ fn random_lives_match_a_plain_list() {
                 }
                 2 => {
                     commit = random.random_range(commit..=last.max(commit));
-                    let hard_state = Some(HardState {
-                        term,
-                        vote: 0,
-                        commit,
-                    });
-                    let persist = Persist {
-                        number: 1,
-                        hard_state,
-                        entries: vec![],
-                        must_sync: false,
-                    };
+                    let hard_state = Some(HardState { term, vote: 0, commit });
+                    let persist = Persist { number: 1, hard_state, entries: vec![], must_sync: false };
                     log.append(&[persist]).expect("taken");
                 }
                 _ => {
@@ -276,16 +233,11 @@ fn random_lives_match_a_plain_list() {
                     } else {
                         last + 1
                     };
-                    let entries: Vec<_> = (from..from + random.random_range(1..20))
-                        .map(|i| entry(i, term))
-                        .collect();
+                    let entries: Vec<_> =
+                        (from..from + random.random_range(1..20)).map(|i| entry(i, term)).collect();
                     expected.truncate((from - first) as usize);
                     expected.extend(entries.iter().cloned());
-                    let hard_state = Some(HardState {
-                        term,
-                        vote: 0,
-                        commit,
-                    });
+                    let hard_state = Some(HardState { term, vote: 0, commit });
                     log.append(&[write(entries, hard_state)]).expect("written");
                 }
             }

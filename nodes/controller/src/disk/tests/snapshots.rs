@@ -6,12 +6,7 @@ use super::super::SnapshotStore;
 use super::*;
 
 fn point(index: u64) -> SnapshotPoint {
-    SnapshotPoint {
-        index,
-        term: 3,
-        voters: vec![1, 2, 3],
-        learners: vec![4],
-    }
+    SnapshotPoint { index, term: 3, voters: vec![1, 2, 3], learners: vec![4] }
 }
 
 fn image(index: u64) -> Vec<u8> {
@@ -25,10 +20,8 @@ fn store(path: &Path) -> (DataFolder, SnapshotStore) {
 }
 
 fn files(folder: &DataFolder) -> Vec<PathBuf> {
-    let mut files: Vec<_> = fs::read_dir(folder.snapshots())
-        .expect("listed")
-        .map(|file| file.expect("listed").path())
-        .collect();
+    let mut files: Vec<_> =
+        fs::read_dir(folder.snapshots()).expect("listed").map(|file| file.expect("listed").path()).collect();
     files.sort();
     files
 }
@@ -41,10 +34,7 @@ fn the_newest_two_are_kept() {
     for index in [5, 90, 1000] {
         store.save(&point(index), &image(index)[..]).expect("saved");
         let latest = store.load_latest().expect("loaded");
-        assert_eq!(
-            (latest.found, latest.refused),
-            (Some((point(index), image(index))), vec![])
-        );
+        assert_eq!((latest.found, latest.refused), (Some((point(index), image(index))), vec![]));
     }
     assert_eq!(files(&folder).len(), 2);
     assert_eq!(store.compactable().expect("listed"), Some(90));
@@ -58,24 +48,18 @@ fn every_cut_and_flip_falls_back_to_the_one_before() {
     store.save(&point(2), &image(2)[..]).expect("saved");
     let newest = files(&folder).remove(1);
     let whole = fs::read(&newest).expect("read");
-    let cuts = (0..whole.len())
-        .step_by(61)
-        .chain(whole.len() - 14..whole.len())
-        .map(|len| whole[..len].to_vec());
-    let flips = (0..whole.len())
-        .filter(|at| *at < 40 || at % 53 == 0 || at + 14 > whole.len())
-        .map(|at| {
-            let mut bytes = whole.clone();
-            bytes[at] ^= 1 << (at % 8);
-            bytes
-        });
+    let cuts =
+        (0..whole.len()).step_by(61).chain(whole.len() - 14..whole.len()).map(|len| whole[..len].to_vec());
+    let flips = (0..whole.len()).filter(|at| *at < 40 || at % 53 == 0 || at + 14 > whole.len()).map(|at| {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1 << (at % 8);
+        bytes
+    });
     for bytes in cuts.chain(flips) {
         fs::write(&newest, bytes).expect("damaged");
         let latest = store.load_latest().expect("loaded");
         assert_eq!(latest.found, Some((point(1), image(1))));
-        let [refused] = &latest.refused[..] else {
-            panic!("{:?}", latest.refused)
-        };
+        let [refused] = &latest.refused[..] else { panic!("{:?}", latest.refused) };
         assert!(refused.file.exists() && !refused.reason.is_empty());
         fs::rename(&refused.file, &newest).expect("put back");
     }
@@ -91,13 +75,8 @@ fn a_refused_one_does_not_crowd_out_a_whole_one() {
     assert_eq!(store.load_latest().expect("loaded").refused.len(), 1);
     store.save(&point(3), &image(3)[..]).expect("saved");
     assert_eq!(store.compactable().expect("listed"), Some(1));
-    fs::write(
-        folder
-            .snapshots()
-            .join("00000000000000000009-00000000000000000001.new"),
-        "half",
-    )
-    .expect("a crash");
+    fs::write(folder.snapshots().join("00000000000000000009-00000000000000000001.new"), "half")
+        .expect("a crash");
     store.save(&point(4), &image(4)[..]).expect("saved");
     assert_eq!(store.compactable().expect("listed"), Some(3));
     assert_eq!(files(&folder).len(), 2, "{:?}", files(&folder));
