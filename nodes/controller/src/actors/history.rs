@@ -1,0 +1,94 @@
+//! Run history's writer, on a thread of its own: all events that have gathered share one transaction.
+
+use crate::fatal::Fatal;
+use actix::{Actor, AsyncContext, Context, Handler, Message};
+use std::sync::Arc;
+use tidegate_scheduler::event::Event;
+use tidegate_store::History;
+
+pub(crate) struct HistoryActor {
+    history: History,
+    fatal: Fatal,
+    gathered: Vec<Arc<Event>>,
+}
+
+impl HistoryActor {
+    pub(crate) fn new(history: History, fatal: Fatal) -> HistoryActor {
+        HistoryActor { history, fatal, gathered: Vec::new() }
+    }
+
+    fn write(&mut self) {
+        let batch = std::mem::take(&mut self.gathered);
+        if batch.is_empty() {
+            return;
+        }
+        // Not a loss: the log holds it all, and a restart writes it again. But what people see would be stale.
+        if let Err(error) = self.history.apply(&batch) {
+            self.fatal.report(format!("run history cannot be written: {error}"));
+        }
+    }
+}
+
+impl Actor for HistoryActor {
+    type Context = Context<HistoryActor>;
+
+    fn started(&mut self, ctx: &mut Context<HistoryActor>) {
+        ctx.set_mailbox_capacity(1 << 16);
+    }
+}
+
+/// One event.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Record(pub(crate) Arc<Event>);
+
+impl Handler<Record> for HistoryActor {
+    type Result = ();
+
+    fn handle(&mut self, Record(event): Record, ctx: &mut Context<HistoryActor>) {
+        self.gathered.push(event);
+        if self.gathered.len() == 1 {
+            // Goes to the end of the mailbox: what stands in it now is gathered first.
+            ctx.notify(Write);
+        }
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Write;
+
+impl Handler<Write> for HistoryActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Write, _: &mut Context<HistoryActor>) {
+        self.write();
+    }
+}
+
+/// Answers once all that was recorded before is written.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Settle;
+
+impl Handler<Settle> for HistoryActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Settle, _: &mut Context<HistoryActor>) {
+        self.write();
+    }
+}
+
+/// Answers once all that was recorded before is durable.
+#[derive(Message)]
+#[rtype(result = "Result<(), String>")]
+pub(crate) struct Flush;
+
+impl Handler<Flush> for HistoryActor {
+    type Result = Result<(), String>;
+
+    fn handle(&mut self, _: Flush, _: &mut Context<HistoryActor>) -> Result<(), String> {
+        self.write();
+        self.history.flush().map_err(|error| error.to_string())
+    }
+}

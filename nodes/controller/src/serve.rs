@@ -1,0 +1,183 @@
+//! Serving a worker's blobs: those that come with an end, and those on bulk streams.
+
+use crate::actors::core::Happened;
+use crate::actors::link::Shared;
+use std::io::Read;
+use tidegate_scheduler::Input;
+use tidegate_scheduler::ids::NodeId;
+use tidegate_scheduler::message::{FromWorker, Report};
+use tidegate_store::artifacts::Artifacts;
+use tidegate_store::wire::{BlobData, BulkReply, BulkRequest, MAX_DATA, MAX_DIGESTS};
+use tidegate_store::{BlobStore, Digest};
+use tidegate_transport::bulk::{BulkRecv, BulkSend, BulkStream};
+use tidegate_transport::close::CloseCode;
+use tidegate_transport::error::BulkError;
+use tidegate_transport::link::Link;
+use tokio::sync::mpsc;
+
+/// The largest blob that a worker may store, in bytes.
+const LARGEST: u64 = 1 << 40;
+
+/// Stores what came with an end, makes sure that all it refers to is there, then tells the core.
+pub(crate) fn ended(node: NodeId, report: Box<Report>, blobs: Vec<Vec<u8>>, link: Link, shared: Shared) {
+    if blobs.is_empty() && report.artifacts.is_empty() {
+        let message = FromWorker::Ended(report);
+        return shared.core.do_send(Happened(Input::Worker { node, message }));
+    }
+    actix_rt::task::spawn_blocking(move || match keep(&report, blobs, &shared.blobs) {
+        Ok(()) => {
+            let message = FromWorker::Ended(report);
+            shared.core.do_send(Happened(Input::Worker { node, message }));
+        }
+        Err(error) => {
+            tracing::error!(%node, fence = %report.fence, %error, "a run's results cannot be stored");
+            // The worker says it again once it has connected anew.
+            link.close(CloseCode::Done, "the results of a run could not be stored");
+        }
+    });
+}
+
+fn keep(report: &Report, blobs: Vec<Vec<u8>>, store: &BlobStore) -> Result<(), String> {
+    if !blobs.is_empty() {
+        store.put_many(blobs).map_err(|error| error.to_string())?;
+    }
+    let artifacts = Artifacts::decode(&report.artifacts).map_err(|error| error.to_string())?;
+    let digests: Vec<Digest> = artifacts.digests().collect();
+    let missing = store.missing(&digests).map_err(|error| error.to_string())?;
+    match missing.first() {
+        None => Ok(()),
+        Some(digest) => Err(format!("the worker names blob {digest}, which it has not sent")),
+    }
+}
+
+/// Answers the worker's bulk requests until the link closes.
+pub(crate) async fn bulk(link: Link, blobs: BlobStore) {
+    loop {
+        match link.accept_bulk::<BulkRequest>().await {
+            Ok((request, stream)) => {
+                let blobs = blobs.clone();
+                actix_rt::spawn(async move {
+                    if let Err(error) = answer(request, stream, blobs).await {
+                        tracing::debug!(%error, "a bulk request ended early");
+                    }
+                });
+            }
+            Err(BulkError::Closed(_)) => return,
+            Err(error) => tracing::warn!(%error, "a bulk request was not understood"),
+        }
+    }
+}
+
+async fn answer(request: BulkRequest, stream: BulkStream, blobs: BlobStore) -> Result<(), BulkError> {
+    let BulkStream { mut send, mut recv } = stream;
+    let reply = match request {
+        BulkRequest::HasBlobs { digests } if digests.len() <= MAX_DIGESTS => {
+            blocking(move || blobs.missing(&digests).map(|digests| BulkReply::MissingBlobs { digests })).await
+        }
+        BulkRequest::HasBlobs { .. } => refused("too many digests in one request"),
+        BulkRequest::GetBlob { digest, offset } => return send_blob(digest, offset, blobs, &mut send).await,
+        BulkRequest::PutBlob { digest, len } => take_blob(digest, len, blobs, &mut recv).await,
+        BulkRequest::PutSmall { blobs: small } => {
+            let small: Vec<Vec<u8>> = small.into_iter().map(|BlobData(bytes)| bytes).collect();
+            blocking(move || blobs.put_many(small).map(|_| BulkReply::Stored)).await
+        }
+        BulkRequest::ReadLog { .. } => refused("a controller has no logs of attempts"),
+    };
+    send.message(&reply).await?;
+    send.delivered().await
+}
+
+fn refused(reason: impl ToString) -> BulkReply {
+    BulkReply::Refused { reason: reason.to_string() }
+}
+
+async fn blocking<E: ToString + Send + 'static>(
+    work: impl FnOnce() -> Result<BulkReply, E> + Send + 'static,
+) -> BulkReply {
+    match actix_rt::task::spawn_blocking(work).await {
+        Ok(Ok(reply)) => reply,
+        Ok(Err(error)) => refused(error),
+        Err(panicked) => refused(panicked),
+    }
+}
+
+async fn send_blob(digest: Digest, offset: u64, blobs: BlobStore, send: &mut BulkSend) -> Result<(), BulkError> {
+    let (pieces, mut arriving) = mpsc::channel::<BulkReply>(4);
+    actix_rt::task::spawn_blocking(move || read_blob(digest, offset, &blobs, &pieces));
+    while let Some(piece) = arriving.recv().await {
+        send.message(&piece).await?;
+    }
+    send.delivered().await
+}
+
+/// Reads a blob in pieces; ends early when nobody takes them any more.
+fn read_blob(digest: Digest, offset: u64, blobs: &BlobStore, pieces: &mpsc::Sender<BulkReply>) {
+    let give = |piece| pieces.blocking_send(piece).is_ok();
+    let mut reader = match blobs.open_blob(&digest) {
+        Ok(Some(reader)) => reader,
+        Ok(None) => return drop(give(BulkReply::Missing)),
+        Err(error) => return drop(give(refused(error))),
+    };
+    let len = reader.len();
+    if let Err(error) = std::io::Seek::seek(&mut reader, std::io::SeekFrom::Start(offset.min(len))) {
+        return drop(give(refused(error)));
+    }
+    let mut going = give(BulkReply::Found { len });
+    let mut left = len.saturating_sub(offset);
+    while going && left > 0 {
+        let mut piece = vec![0; (left as usize).min(MAX_DATA)];
+        going = match reader.read_exact(&mut piece) {
+            Ok(()) => {
+                left -= piece.len() as u64;
+                give(BulkReply::Data(BlobData(piece)))
+            }
+            Err(error) => give(refused(error)) && false,
+        };
+    }
+}
+
+async fn take_blob(digest: Digest, len: u64, blobs: BlobStore, recv: &mut BulkRecv) -> BulkReply {
+    let probe = blobs.clone();
+    if let Ok(Ok(Some(_))) = actix_rt::task::spawn_blocking(move || probe.len(&digest)).await {
+        return BulkReply::Stored;
+    }
+    let (pieces, arriving) = mpsc::channel::<Vec<u8>>(4);
+    let reader = Pieces { arriving, piece: Vec::new(), at: 0 };
+    let storing = actix_rt::task::spawn_blocking(move || blobs.put_stream(reader, Some(digest), LARGEST));
+    let mut left = len;
+    while left > 0 {
+        let Ok(BlobData(piece)) = recv.message().await else { break };
+        left = left.saturating_sub(piece.len() as u64);
+        if piece.is_empty() || pieces.send(piece).await.is_err() {
+            break;
+        }
+    }
+    drop(pieces);
+    match storing.await {
+        Ok(Ok(_)) => BulkReply::Stored,
+        Ok(Err(error)) => refused(error),
+        Err(panicked) => refused(panicked),
+    }
+}
+
+/// Pieces that arrive, as a reader on another thread sees them.
+struct Pieces {
+    arriving: mpsc::Receiver<Vec<u8>>,
+    piece: Vec<u8>,
+    at: usize,
+}
+
+impl Read for Pieces {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        while self.at == self.piece.len() {
+            match self.arriving.blocking_recv() {
+                Some(piece) => (self.piece, self.at) = (piece, 0),
+                None => return Ok(0),
+            }
+        }
+        let count = into.len().min(self.piece.len() - self.at);
+        into[..count].copy_from_slice(&self.piece[self.at..self.at + count]);
+        self.at += count;
+        Ok(count)
+    }
+}
