@@ -62,12 +62,13 @@ pub fn read_str(text: &str, name: &str, folder: impl AsRef<Path>) -> Result<Docu
 pub(crate) fn read(source: &Arc<Source>, folder: &Path) -> Result<Document, SpecError> {
     let tree = parse_yaml(source)?;
     let root = Field::root(&tree, source);
-    match kind::of(&root)?.as_str() {
+    let (kind, decided_by) = kind::of(&root)?;
+    match kind.as_str() {
         kind::COMMAND_JOB => {
             CommandJob::read(&root, Some(folder)).map(|job| Document::Command(Box::new(job)))
         }
         kind::POOL => PoolSpec::read(&root).map(|pool| Document::Pool(Box::new(pool))),
-        other => Err(root.error(Problem::UnsupportedKind { kind: other.to_owned() })),
+        other => Err(decided_by.error(Problem::UnsupportedKind { kind: other.to_owned() })),
     }
 }
 

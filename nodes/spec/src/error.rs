@@ -139,7 +139,9 @@ pub enum Problem {
         advice: Option<&'static str>,
     },
     /// A document of a kind that is known but not supported.
-    #[error("is of kind `{kind}`, which is not supported yet; `job.command` and `compute.amlcompute` are")]
+    #[error(
+        "the file is of kind `{kind}`, which is not supported yet; `job.command` and `compute.amlcompute` are"
+    )]
     UnsupportedKind {
         /// The kind's name, such as `job.pipeline`.
         kind: String,
@@ -179,6 +181,12 @@ impl SpecError {
         if !source.text.is_empty() {
             self.0.source = Some(Arc::clone(source));
         }
+        self
+    }
+
+    /// Takes the text away again: for what must not be shown.
+    pub(crate) fn without_source(mut self) -> SpecError {
+        self.0.source = None;
         self
     }
 

@@ -1,5 +1,6 @@
 //! The expressions in a command: `${{inputs.x}}`, `${{outputs.y}}`, `${{name}}`, and optional parts `$[[ ... ]]`.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::error::{Place, Problem, SpecError};
@@ -86,28 +87,26 @@ impl Template {
         Ok(Template { parts })
     }
 
-    /// Checks that every reference leads somewhere. Inside an optional part an input may be absent.
-    pub(crate) fn check<'a>(
-        &self,
-        inputs: impl Iterator<Item = &'a str> + Clone,
-        outputs: impl Iterator<Item = &'a str> + Clone,
-    ) -> Result<(), Flaw> {
+    /// Checks that every input referred to is there. Inside an optional part it may be absent.
+    pub(crate) fn check_inputs<'a>(&self, known: impl Iterator<Item = &'a str>) -> Result<(), Flaw> {
+        let known: BTreeSet<&str> = known.collect();
         for (reference, optional) in self.walk() {
-            let (name, side, mut known) = match reference {
-                Reference::Input(name) => (name, "input", inputs.clone().collect::<Vec<_>>()),
-                Reference::Output(name) => (name, "output", outputs.clone().collect::<Vec<_>>()),
-                Reference::Name => continue,
-            };
-            if known.contains(&name.as_str()) || (optional && side == "input") {
-                continue;
+            if let Reference::Input(name) = reference
+                && !optional
+            {
+                lookup(reference, name, "input", &known)?;
             }
-            known.sort_unstable();
-            return Err(Flaw {
-                what: format!("`${{{{{reference}}}}}` refers to an {side} that the job does not have"),
-                nearest: nearest(name, known).map(|near| format!("{side}s.{near}")),
-                fragment: reference.to_string(),
-                offset: None,
-            });
+        }
+        Ok(())
+    }
+
+    /// Checks that every output referred to is there.
+    pub(crate) fn check_outputs<'a>(&self, known: impl Iterator<Item = &'a str>) -> Result<(), Flaw> {
+        let known: BTreeSet<&str> = known.collect();
+        for reference in self.references() {
+            if let Reference::Output(name) = reference {
+                lookup(reference, name, "output", &known)?;
+            }
         }
         Ok(())
     }
@@ -140,19 +139,31 @@ impl Template {
     }
 
     fn walk(&self) -> Vec<(&Reference, bool)> {
-        let of = |part| match part {
-            &Part::Reference(ref reference) => Some(reference),
-            _ => None,
-        };
         let mut all = Vec::new();
         for part in &self.parts {
             match part {
-                Part::Optional(inner) => all.extend(inner.iter().filter_map(of).map(|r| (r, true))),
-                part => all.extend(of(part).map(|reference| (reference, false))),
+                Part::Text(_) => {}
+                Part::Reference(reference) => all.push((reference, false)),
+                Part::Optional(inner) => all.extend(inner.iter().filter_map(|part| match part {
+                    Part::Reference(reference) => Some((reference, true)),
+                    _ => None,
+                })),
             }
         }
         all
     }
+}
+
+fn lookup(reference: &Reference, name: &str, side: &str, known: &BTreeSet<&str>) -> Result<(), Flaw> {
+    if known.contains(name) {
+        return Ok(());
+    }
+    Err(Flaw {
+        what: format!("`${{{{{reference}}}}}` refers to an {side} that the job does not have"),
+        nearest: nearest(name, known.iter().copied()).map(|near| format!("{side}s.{near}")),
+        fragment: reference.to_string(),
+        offset: None,
+    })
 }
 
 fn optional(parts: &[Part], value: &impl Fn(&Reference) -> Option<String>) -> Option<String> {

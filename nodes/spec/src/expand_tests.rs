@@ -64,7 +64,9 @@ fn foreign_references_are_refused() {
 #[test]
 fn unknown_names_are_refused_with_the_nearest_known() {
     let check = |command: &str| {
-        Template::parse_parts(command).unwrap().check(["epochs", "data"].into_iter(), ["model"].into_iter())
+        let template = Template::parse_parts(command).unwrap();
+        template.check_inputs(["epochs", "data"].into_iter())?;
+        template.check_outputs(["model"].into_iter())
     };
     assert_eq!(check("${{inputs.epochs}} ${{outputs.model}} ${{name}} $[[${{inputs.maybe}}]]"), Ok(()));
     let flaw = check("${{inputs.epoch}}").unwrap_err();

@@ -77,6 +77,17 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// Text that no message may show.
+    pub(crate) fn secret(&self) -> Result<String, SpecError> {
+        match &self.node.value {
+            Value::Text(text) => Ok(text.clone()),
+            _ => {
+                let (expected, found) = ("text".to_owned(), "a value of another type (not shown)".to_owned());
+                Err(self.error(Problem::WrongType { expected, found, hint: None }).without_source())
+            }
+        }
+    }
+
     /// A whole number within limits. Like the real client, takes `2.0` and `"2"`; unlike it, never cuts
     /// a fraction off.
     pub(crate) fn whole(&self, least: i64, most: i64) -> Result<i64, SpecError> {
@@ -89,10 +100,9 @@ impl<'a> Field<'a> {
         if (least..=most).contains(&number) {
             return Ok(number);
         }
-        Err(self.invalid(match most {
-            i64::MAX => format!("a whole number from {least}"),
-            _ => format!("a whole number from {least} to {most}"),
-        }))
+        // A limit that only the machine sets helps nobody.
+        let limit = if most < i64::from(u32::MAX) { format!(" to {most}") } else { String::new() };
+        Err(self.invalid(format!("a whole number from {least}{limit}")))
     }
 
     /// A whole number from `least` that fits 32 bits.

@@ -149,7 +149,7 @@ impl CommandJob {
             "" => Err(field.invalid("a path or a reference")),
             text => Ok(DataPath::parse(text)),
         };
-        Ok(CommandJob {
+        let job = CommandJob {
             name: fields.text("name")?,
             display_name: fields.text("display_name")?,
             description: fields.text("description")?,
@@ -172,7 +172,14 @@ impl CommandJob {
             parent_job_name: fields.text("parent_job_name")?,
             tidegate: fields.read("tidegate", TidegateSettings::read)?.unwrap_or_default(),
             origin: Origin::of(root),
-        })
+        };
+        // The real client refuses a missing input at once; what else may be wrong with an expression is told when
+        // the job is to be run.
+        if let Ok(template) = expand::Template::parse_parts(&job.command) {
+            let inputs = job.inputs.keys().map(String::as_str);
+            template.check_inputs(inputs).map_err(|flaw| job.origin.flaw_in_command(flaw))?;
+        }
+        Ok(job)
     }
 
     /// Takes a job from a JSON value, validated by the same rules as a file.
@@ -228,8 +235,8 @@ impl CommandJob {
     pub fn template(&self) -> Result<expand::Template, SpecError> {
         expand::Template::parse_parts(&self.command)
             .and_then(|template| {
-                template
-                    .check(self.inputs.keys().map(String::as_str), self.outputs.keys().map(String::as_str))?;
+                template.check_inputs(self.inputs.keys().map(String::as_str))?;
+                template.check_outputs(self.outputs.keys().map(String::as_str))?;
                 Ok(template)
             })
             .map_err(|flaw| self.origin.flaw_in_command(flaw))
@@ -283,4 +290,18 @@ fn compute(field: &Field<'_>) -> Result<String, SpecError> {
         "" => Err(field.invalid("the name of a pool")),
         _ => Ok(written),
     }
+}
+
+/// The shapes of a job and its parts, for the test that compares them with the real schema.
+#[cfg(test)]
+pub(crate) mod shapes {
+    pub(crate) use super::SHAPE as JOB;
+    pub(crate) use super::distribution::{PROCESSES, RAY, TENSORFLOW};
+    pub(crate) use super::environment::{BUILD, ROUTE, ROUTES, SHAPE as ENVIRONMENT};
+    pub(crate) use super::identity::SHAPE as IDENTITY;
+    pub(crate) use super::input::SHAPE as INPUT;
+    pub(crate) use super::limits::SHAPE as LIMITS;
+    pub(crate) use super::output::SHAPE as OUTPUT;
+    pub(crate) use super::resources::SHAPE as RESOURCES;
+    pub(crate) use super::service::SHAPE as SERVICE;
 }

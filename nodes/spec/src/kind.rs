@@ -104,7 +104,7 @@ const TYPES: [(&str, &str); 41] = [
 ];
 
 /// Keys that tell a kind when there is neither `$schema` nor `type`, in the order in which they are tried.
-const KEYS: [(&str, &str); 8] = [
+const KEYS: [(&str, &str); 10] = [
     ("command", COMMAND_JOB),
     ("jobs", "job.pipeline"),
     ("create_job", "schedule"),
@@ -113,58 +113,70 @@ const KEYS: [(&str, &str); 8] = [
     ("conda_file", "environment"),
     ("auth_mode", "endpoint.online"),
     ("endpoint_name", "deployment.online"),
+    // A job without its command: told so is better than told nothing.
+    ("environment", COMMAND_JOB),
+    ("code", COMMAND_JOB),
 ];
 
 /// Keys that a component has and a job has not.
 const COMPONENT_KEYS: [&str; 3] = ["version", "is_deterministic", "additional_includes"];
 
-/// The kind's name. `type` decides among jobs, as it does for the real client; `$schema` decides the rest.
-pub(crate) fn of(root: &Field<'_>) -> Result<String, SpecError> {
+/// The kind's name, and the field that decided it. `type` decides among jobs, as it does for the real client;
+/// `$schema` decides the rest.
+pub(crate) fn of<'a>(root: &Field<'a>) -> Result<(String, Field<'a>), SpecError> {
     let entries = match &root.node.value {
         Value::Map(_) => root.entries()?,
         _ => return Err(root.wrong_type("a map of keys, as a job or pool file has")),
     };
-    let word = |key: &str| {
+    let find = |key: &str| {
         let field = entries.iter().find(|(name, _)| *name == key).map(|(_, field)| field)?;
         match &field.node.value {
-            Value::Text(text) => Some(text.trim()),
+            Value::Text(text) => Some((text.trim(), field.clone())),
             _ => None,
         }
     };
     let has = |key: &str| entries.iter().any(|(name, _)| *name == key);
-    let known_type = word("type").and_then(|word| lookup(&TYPES, &word.to_lowercase()));
-    let known_schema = word("$schema").and_then(|url| lookup(&SCHEMAS, &schema_name(url)));
-    match (known_schema, known_type) {
-        (Some(schema), Some(kind)) if schema.starts_with("job.") && kind.starts_with("job.") => {
-            Ok(kind.to_owned())
+    let written = find("type");
+    let by_type =
+        written.clone().and_then(|(word, field)| Some((lookup(&TYPES, &word.to_lowercase())?, field)));
+    let by_schema =
+        find("$schema").and_then(|(url, field)| Some((lookup(&SCHEMAS, &schema_name(url))?, field)));
+    let (kind, field) = match (by_schema, by_type) {
+        (Some(("schedule", field)), _) if has("create_monitor") => ("schedule.monitor", field),
+        (Some(("schedule", field)), _) if has("import_data") => ("schedule.import", field),
+        (Some((schema, _)), Some((kind, field))) if finer(schema, kind) => (kind, field),
+        (Some(decided), _) => decided,
+        (None, Some((COMMAND_JOB, field))) if COMPONENT_KEYS.iter().any(|key| has(key)) => {
+            ("component.command", field)
         }
-        (Some("data"), Some(kind)) if kind.starts_with("data.") => Ok(kind.to_owned()),
-        (Some("schedule"), _) if has("create_monitor") => Ok("schedule.monitor".to_owned()),
-        (Some("schedule"), _) if has("import_data") => Ok("schedule.import".to_owned()),
-        (Some(schema), _) => Ok(schema.to_owned()),
-        (None, Some(COMMAND_JOB)) if COMPONENT_KEYS.iter().any(|key| has(key)) => {
-            Ok("component.command".to_owned())
-        }
-        (None, Some(kind)) => Ok(kind.to_owned()),
-        (None, None) => by_keys(root, word("type"), has),
-    }
+        (None, Some(decided)) => decided,
+        (None, None) => match written {
+            Some((word, field)) => return Err(unknown_type(word, &field)),
+            None => (by_keys(root, has)?, root.clone()),
+        },
+    };
+    Ok((kind.to_owned(), field))
 }
 
-fn by_keys(root: &Field<'_>, written: Option<&str>, has: impl Fn(&str) -> bool) -> Result<String, SpecError> {
-    let refuse = |what: String| Err(root.error(Problem::UnknownKind { what }));
-    if let Some(written) = written {
-        let shown = crate::tree::shorten(written);
-        let near = crate::nearest::nearest(written, TYPES.iter().map(|(name, _)| *name));
-        let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-        return refuse(format!("the type `{shown}` is not known{near}"));
-    }
-    match KEYS.iter().find(|(key, _)| has(key)) {
-        Some((_, kind)) => Ok((*kind).to_owned()),
-        None => refuse(
-            "what the document describes cannot be told: it has no `type`, no known `$schema` and no `command`"
-                .to_owned(),
-        ),
-    }
+/// Whether a `type` tells more than the schema does.
+fn finer(schema: &str, kind: &str) -> bool {
+    (schema.starts_with("job.") && kind.starts_with("job."))
+        || (schema == "data" && kind.starts_with("data."))
+}
+
+fn unknown_type(word: &str, field: &Field<'_>) -> SpecError {
+    let near = crate::nearest::nearest(word, TYPES.iter().map(|(name, _)| *name));
+    let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+    let what = format!("`{}` is not a type of document{near}", crate::tree::shorten(word));
+    field.error(Problem::UnknownKind { what })
+}
+
+fn by_keys(root: &Field<'_>, has: impl Fn(&str) -> bool) -> Result<&'static str, SpecError> {
+    let known = KEYS.iter().find(|(key, _)| has(key)).map(|(_, kind)| *kind);
+    known.ok_or_else(|| {
+        let what = "what the document describes cannot be told: it has no `type`, no known `$schema` and no `command`";
+        root.error(Problem::UnknownKind { what: what.to_owned() })
+    })
 }
 
 fn lookup(table: &[(&str, &'static str)], name: &str) -> Option<&'static str> {

@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(job.check_local_path(&paths[0]).unwrap(), Found::Folder);
         assert_eq!(job.check_local_path(&paths[1]).unwrap(), Found::File);
         let error = job.check_local_path(&paths[2]).unwrap_err().to_string();
-        assert!(error.starts_with("job.yml:7:26: inputs.c.path: `"), "{error}");
+        assert!(error.starts_with("job.yml:7:25: inputs.c.path: `"), "{error}");
         assert!(error.ends_with("is a file; a folder is needed"), "{error}");
 
         let address = format!("tree:sha256-{}", "a".repeat(64));

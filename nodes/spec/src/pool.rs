@@ -231,7 +231,7 @@ impl SshSettings {
         let fields = field.shaped(&SSH)?;
         Ok(SshSettings {
             admin_username: fields.text("admin_username")?,
-            admin_password: fields.text("admin_password")?,
+            admin_password: fields.read("admin_password", Field::secret)?,
             ssh_key_value: fields.text("ssh_key_value")?,
         })
     }
