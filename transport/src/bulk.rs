@@ -36,15 +36,8 @@ pub struct BulkStream {
 impl BulkStream {
     fn new((send, recv): (SendStream, RecvStream), max_frame: usize) -> Self {
         Self {
-            send: BulkSend {
-                stream: send,
-                max_frame,
-                finished: false,
-            },
-            recv: BulkRecv {
-                stream: recv,
-                max_frame,
-            },
+            send: BulkSend { stream: send, max_frame, finished: false },
+            recv: BulkRecv { stream: recv, max_frame },
         }
     }
 }
@@ -74,10 +67,7 @@ impl BulkSend {
     ///
     /// The peer has given up the stream, or the link has closed.
     pub async fn body(&mut self, len: u64) -> Result<BodyWriter<'_>, BulkError> {
-        self.stream
-            .write_all(&len.to_be_bytes())
-            .await
-            .map_err(BulkError::write)?;
+        self.stream.write_all(&len.to_be_bytes()).await.map_err(BulkError::write)?;
         Ok(BodyWriter::new(&mut self.stream, len))
     }
 
@@ -95,10 +85,7 @@ impl BulkSend {
             match source.read(&mut buffer).await.map_err(BulkError::Local)? {
                 0 => return Err(BulkError::Short { missing: left }),
                 count => {
-                    writer
-                        .write_all(&buffer[..count])
-                        .await
-                        .map_err(BulkError::remote)?;
+                    writer.write_all(&buffer[..count]).await.map_err(BulkError::remote)?;
                     left -= count as u64;
                 }
             }
@@ -158,9 +145,7 @@ impl BulkRecv {
     ///
     /// It is too large or of another type, the peer has finished or given up the stream, or the link has closed.
     pub async fn message<T: DeserializeOwned>(&mut self) -> Result<T, BulkError> {
-        Ok(frame::decode(
-            &read_body(&mut self.stream, self.max_frame).await?,
-        )?)
+        Ok(frame::decode(&read_body(&mut self.stream, self.max_frame).await?)?)
     }
 
     /// Begins to read a body. A body longer than `limit` is refused before any of it is read.
@@ -210,10 +195,7 @@ async fn read_body(stream: &mut RecvStream, max: usize) -> Result<Vec<u8>, BulkE
     while body.len() < len {
         let have = body.len();
         body.resize(len.min(have + have.max(KEEP_BYTES)), 0);
-        stream
-            .read_exact(&mut body[have..])
-            .await
-            .map_err(BulkError::read)?;
+        stream.read_exact(&mut body[have..]).await.map_err(BulkError::read)?;
     }
     Ok(body)
 }
@@ -224,17 +206,9 @@ pub(crate) async fn open<R: Serialize + ?Sized>(
     max_frame: usize,
 ) -> Result<BulkStream, BulkError> {
     let frame = frame::encode(request, max_frame)?;
-    let stream = connection
-        .open_bi()
-        .await
-        .map_err(|error| BulkError::Closed(error.into()))?;
+    let stream = connection.open_bi().await.map_err(|error| BulkError::Closed(error.into()))?;
     let mut stream = BulkStream::new(stream, max_frame);
-    stream
-        .send
-        .stream
-        .write_all(&frame)
-        .await
-        .map_err(BulkError::write)?;
+    stream.send.stream.write_all(&frame).await.map_err(BulkError::write)?;
     Ok(stream)
 }
 

@@ -91,6 +91,10 @@ pub enum CloseReason {
     },
 }
 
+/// What to look at when certificates do not satisfy.
+const HINT: &str =
+    "both need unexpired certificates of the same cluster, each for its role; check the clocks too";
+
 impl fmt::Display for CloseReason {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -98,8 +102,12 @@ impl fmt::Display for CloseReason {
             Self::Peer { code, reason } => write!(out, "closed by the peer ({code:?}): {reason}"),
             Self::TimedOut => out.write_str("the peer has fallen silent"),
             Self::Reset => out.write_str("the peer has restarted"),
-            Self::Untrusted { reason } => write!(out, "the peer's certificate is not accepted: {reason}"),
-            Self::Rejected { reason } => write!(out, "the peer does not accept our certificate: {reason}"),
+            Self::Untrusted { reason } => {
+                write!(out, "the peer's certificate is not accepted ({reason}): {HINT}")
+            }
+            Self::Rejected { reason } => {
+                write!(out, "the peer does not accept our certificate ({reason}): {HINT}")
+            }
             Self::Protocol { reason } => write!(out, "the peer broke the protocol: {reason}"),
         }
     }
@@ -129,18 +137,15 @@ impl From<ConnectionError> for CloseReason {
             ConnectionError::TransportError(error) if TLS_ALERTS.contains(&u64::from(error.code)) => {
                 Self::Untrusted { reason: error.reason }
             }
-            ConnectionError::TransportError(error) => Self::Protocol {
-                reason: error.to_string(),
-            },
+            ConnectionError::TransportError(error) => Self::Protocol { reason: error.to_string() },
             ConnectionError::TimedOut => Self::TimedOut,
             ConnectionError::Reset => Self::Reset,
-            ConnectionError::LocallyClosed => Self::Here {
-                code: CloseCode::Done,
-                reason: "link dropped".into(),
-            },
-            error @ (ConnectionError::VersionMismatch | ConnectionError::CidsExhausted) => Self::Protocol {
-                reason: error.to_string(),
-            },
+            ConnectionError::LocallyClosed => {
+                Self::Here { code: CloseCode::Done, reason: "link dropped".into() }
+            }
+            error @ (ConnectionError::VersionMismatch | ConnectionError::CidsExhausted) => {
+                Self::Protocol { reason: error.to_string() }
+            }
         }
     }
 }

@@ -74,15 +74,8 @@ impl Default for Config {
             protocol_max: 1,
             build: String::new(),
             payload: Vec::new(),
-            max_frame: FrameLimits {
-                consensus: 64 * MIB,
-                control: 4 * MIB,
-                bulk: MIB,
-            },
-            queue: QueueLimits {
-                frames: 8192,
-                bytes: 4 * MIB,
-            },
+            max_frame: FrameLimits { consensus: 64 * MIB, control: 4 * MIB, bulk: MIB },
+            queue: QueueLimits { frames: 8192, bytes: 4 * MIB },
             keep_alive: Duration::from_secs(1),
             idle_timeout: Duration::from_secs(5),
             handshake_timeout: Duration::from_secs(5),
@@ -107,80 +100,28 @@ impl Config {
         let frame = 1..=1024 * MIB;
         let window = 64 * KIB..=1024 * MIB;
         let checks = [
-            (
-                "protocol_min",
-                self.protocol_min <= self.protocol_max,
-                "at most protocol_max",
-            ),
+            ("protocol_min", self.protocol_min <= self.protocol_max, "at most protocol_max"),
             ("build", self.build.len() <= 256, "at most 256 bytes long"),
-            (
-                "payload",
-                self.payload.len() <= MAX_HELLO_BYTES - 4 * KIB,
-                "at most 60 KiB",
-            ),
-            (
-                "max_frame.consensus",
-                frame.contains(&self.max_frame.consensus),
-                "1 byte to 1 GiB",
-            ),
-            (
-                "max_frame.control",
-                frame.contains(&self.max_frame.control),
-                "1 byte to 1 GiB",
-            ),
-            (
-                "max_frame.bulk",
-                frame.contains(&self.max_frame.bulk),
-                "1 byte to 1 GiB",
-            ),
+            ("payload", self.payload.len() <= MAX_HELLO_BYTES - 4 * KIB, "at most 60 KiB"),
+            ("max_frame.consensus", frame.contains(&self.max_frame.consensus), "1 byte to 1 GiB"),
+            ("max_frame.control", frame.contains(&self.max_frame.control), "1 byte to 1 GiB"),
+            ("max_frame.bulk", frame.contains(&self.max_frame.bulk), "1 byte to 1 GiB"),
             ("queue.frames", self.queue.frames > 0, "at least 1"),
             ("queue.bytes", self.queue.bytes > 0, "at least 1"),
             ("keep_alive", self.keep_alive >= ms(10), "at least 10 ms"),
-            (
-                "idle_timeout",
-                self.idle_timeout >= 2 * self.keep_alive,
-                "at least twice keep_alive",
-            ),
-            (
-                "idle_timeout",
-                self.idle_timeout <= ms(3_600_000),
-                "at most an hour",
-            ),
+            ("idle_timeout", self.idle_timeout >= 2 * self.keep_alive, "at least twice keep_alive"),
+            ("idle_timeout", self.idle_timeout <= ms(3_600_000), "at most an hour"),
             (
                 "handshake_timeout",
                 (ms(10)..=ms(300_000)).contains(&self.handshake_timeout),
                 "10 ms to 5 minutes",
             ),
-            (
-                "initial_rtt",
-                (ms(1)..=ms(1000)).contains(&self.initial_rtt),
-                "1 ms to 1 s",
-            ),
-            (
-                "max_bulk_streams",
-                (1..=4096).contains(&self.max_bulk_streams),
-                "1 to 4096",
-            ),
-            (
-                "stream_window",
-                window.contains(&self.stream_window),
-                "64 KiB to 1 GiB",
-            ),
-            (
-                "send_window",
-                window.contains(&self.send_window),
-                "64 KiB to 1 GiB",
-            ),
-            (
-                "socket_buffer",
-                (16 * KIB..=1024 * MIB).contains(&self.socket_buffer),
-                "16 KiB to 1 GiB",
-            ),
-            (
-                "max_handshakes",
-                (1..=65_536).contains(&self.max_handshakes),
-                "1 to 65536",
-            ),
+            ("initial_rtt", (ms(1)..=ms(1000)).contains(&self.initial_rtt), "1 ms to 1 s"),
+            ("max_bulk_streams", (1..=4096).contains(&self.max_bulk_streams), "1 to 4096"),
+            ("stream_window", window.contains(&self.stream_window), "64 KiB to 1 GiB"),
+            ("send_window", window.contains(&self.send_window), "64 KiB to 1 GiB"),
+            ("socket_buffer", (16 * KIB..=1024 * MIB).contains(&self.socket_buffer), "16 KiB to 1 GiB"),
+            ("max_handshakes", (1..=65_536).contains(&self.max_handshakes), "1 to 65536"),
         ];
         match checks.into_iter().find(|(_, holds, _)| !holds) {
             Some((key, _, must_be)) => Err(ConfigError { key, must_be }),
@@ -196,29 +137,12 @@ mod tests {
     #[test]
     fn the_default_holds_and_nonsense_does_not() {
         Config::default().validate().unwrap();
-        let late = Config {
-            keep_alive: Duration::from_secs(4),
-            ..Config::default()
-        };
+        let late = Config { keep_alive: Duration::from_secs(4), ..Config::default() };
         assert_eq!(
             late.validate().unwrap_err().to_string(),
             "`idle_timeout` must be at least twice keep_alive"
         );
-        assert!(
-            Config {
-                protocol_min: 2,
-                ..Config::default()
-            }
-            .validate()
-            .is_err()
-        );
-        assert!(
-            Config {
-                stream_window: 1,
-                ..Config::default()
-            }
-            .validate()
-            .is_err()
-        );
+        assert!(Config { protocol_min: 2, ..Config::default() }.validate().is_err());
+        assert!(Config { stream_window: 1, ..Config::default() }.validate().is_err());
     }
 }

@@ -2,8 +2,11 @@
 
 use std::{future::Future, io, net::SocketAddr, time::Duration};
 
-use rand::{Rng, SeedableRng, rngs::StdRng};
 use tokio::time::Instant;
+
+mod backoff;
+
+use backoff::Backoff;
 
 use crate::{endpoint::Endpoint, error::ConnectError, link::Link, tls::Role};
 
@@ -47,8 +50,8 @@ pub enum Dialed {
 /// One try that failed.
 #[derive(Debug)]
 pub struct DialFailure {
-    /// How many have failed since the last link.
-    pub tries: u64,
+    /// How many have failed since the peer was last well.
+    pub tries: u32,
     /// The pause before the next.
     pub pause: Duration,
     /// Why.
@@ -71,10 +74,9 @@ pub struct Dialer<F> {
     endpoint: Endpoint,
     expected: Role,
     address: F,
-    policy: DialPolicy,
-    random: StdRng,
+    attempt: Duration,
+    backoff: Backoff,
     current: Option<(Link, Instant)>,
-    tries: u64,
     pause: Option<Duration>,
 }
 
@@ -82,7 +84,7 @@ impl<F> std::fmt::Debug for Dialer<F> {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("Dialer")
             .field("expected", &self.expected)
-            .field("tries", &self.tries)
+            .field("tries", &self.backoff.tries())
             .finish_non_exhaustive()
     }
 }
@@ -94,15 +96,13 @@ where
 {
     /// A dialer of the peer that `address` finds, asked before every try since it may change.
     pub fn new(endpoint: Endpoint, expected: Role, policy: DialPolicy, address: F) -> Self {
-        let random = StdRng::seed_from_u64(policy.seed);
         Self {
             endpoint,
             expected,
             address,
-            policy,
-            random,
+            attempt: policy.attempt,
+            backoff: Backoff::new(&policy),
             current: None,
-            tries: 0,
             pause: None,
         }
     }
@@ -115,29 +115,24 @@ where
             let lasted = since.elapsed();
             self.current = None;
             if lasted >= WELL {
-                self.tries = 0;
+                self.backoff.reset();
             }
             // A link that is lost again at once is as good as a try that failed.
-            self.pause = Some(self.draw_pause());
+            self.pause = Some(self.backoff.pause());
         }
         if let Some(pause) = self.pause {
             tokio::time::sleep(pause).await;
             self.pause = None;
         }
-        self.tries = self.tries.saturating_add(1);
         match self.attempt().await {
             Ok(link) => {
                 self.current = Some((link.clone(), Instant::now()));
                 Dialed::Up(link)
             }
             Err(error) => {
-                let pause = self.draw_pause();
+                let pause = self.backoff.pause();
                 self.pause = Some(pause);
-                Dialed::Failed(DialFailure {
-                    tries: self.tries,
-                    pause,
-                    error,
-                })
+                Dialed::Failed(DialFailure { tries: self.backoff.tries(), pause, error })
             }
         }
     }
@@ -162,27 +157,9 @@ where
     async fn attempt(&mut self) -> Result<Link, DialError> {
         let address = (self.address)().await.map_err(DialError::Address)?;
         let connect = self.endpoint.connect(address, self.expected);
-        match tokio::time::timeout(self.policy.attempt, connect).await {
+        match tokio::time::timeout(self.attempt, connect).await {
             Ok(connected) => Ok(connected?),
-            Err(_) => Err(ConnectError::NoAnswer {
-                address,
-                after: self.policy.attempt,
-            }
-            .into()),
+            Err(_) => Err(ConnectError::NoAnswer { address, after: self.attempt }.into()),
         }
-    }
-
-    /// Between the shortest pause and one that doubles with every try.
-    fn draw_pause(&mut self) -> Duration {
-        let doubled = 1u32
-            .checked_shl(u32::try_from(self.tries).unwrap_or(u32::MAX))
-            .unwrap_or(u32::MAX);
-        let high = self
-            .policy
-            .min_pause
-            .saturating_mul(doubled)
-            .min(self.policy.max_pause);
-        self.random
-            .random_range(self.policy.min_pause..=high.max(self.policy.min_pause))
     }
 }

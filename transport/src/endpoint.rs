@@ -55,8 +55,7 @@ impl std::fmt::Debug for Endpoint {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.quic
-            .close(CloseCode::Shutdown.to_wire(), b"the endpoint was dropped");
+        self.quic.close(CloseCode::Shutdown.to_wire(), b"the endpoint was dropped");
     }
 }
 
@@ -83,20 +82,12 @@ impl Endpoint {
         let tls = TlsConfigs::new(identity, ca, &config.accept)?;
         let hello = Hello::ours(&config, ca.cluster());
         let transport = Arc::new(quic::transport(&config));
-        let shared = Arc::new(Shared {
-            config,
-            hello,
-            transport,
-        });
+        let shared = Arc::new(Shared { config, hello, transport });
         let socket = socket::bind(address, shared.config.socket_buffer)?;
         let server = shared.server(&tls)?;
-        let quic = quinn::Endpoint::new(
-            quic::endpoint(identity),
-            server,
-            socket,
-            Arc::new(quinn::TokioRuntime),
-        )
-        .map_err(|source| BindError::Socket { address, source })?;
+        let quic =
+            quinn::Endpoint::new(quic::endpoint(identity), server, socket, Arc::new(quinn::TokioRuntime))
+                .map_err(|source| BindError::Socket { address, source })?;
         let (done, accepted) = mpsc::channel(shared.config.max_handshakes);
         tokio::spawn(accept::run(quic.clone(), shared.clone(), done));
         Ok(Self(Arc::new(Inner {
@@ -130,44 +121,32 @@ impl Endpoint {
     ///
     /// Nothing answers, one side does not accept the other, or there is no common version.
     pub async fn connect(&self, address: SocketAddr, expected: Role) -> Result<Link, ConnectError> {
-        let client = self
-            .0
-            .tls
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .client(expected);
+        let client = self.0.tls.read().unwrap_or_else(PoisonError::into_inner).client(expected);
         let (quic, shared) = (self.0.quic.clone(), self.0.shared.clone());
         let dialing = self.0.runtime.spawn(async move {
             let deadline = shared.config.handshake_timeout;
             let client = quic::client(client, &shared.transport)
                 .map_err(|reason| ConnectError::Address { address, reason })?;
             let connecting =
-                quic.connect_with(client, address, SERVER_NAME)
-                    .map_err(|error| match error {
-                        quinn::ConnectError::EndpointStopping => ConnectError::EndpointClosed,
-                        error => ConnectError::Address {
-                            address,
-                            reason: error.to_string(),
-                        },
-                    })?;
+                quic.connect_with(client, address, SERVER_NAME).map_err(|error| match error {
+                    quinn::ConnectError::EndpointStopping => ConnectError::EndpointClosed,
+                    error => ConnectError::Address { address, reason: error.to_string() },
+                })?;
             let connection = match tokio::time::timeout(deadline, connecting).await {
                 Ok(Ok(connection)) => connection,
                 Ok(Err(error)) => return Err(refused(address, error.into(), deadline)),
                 Err(_) => {
-                    return Err(ConnectError::NoAnswer {
-                        address,
-                        after: deadline,
-                    });
+                    return Err(ConnectError::NoAnswer { address, after: deadline });
                 }
             };
             let peer =
                 peer_of(&connection).map_err(|source| ConnectError::Certificate { address, source })?;
-            Link::establish(connection, Side::Dialed, peer, &shared.hello, &shared.config)
-                .await
-                .map_err(|error| match error {
+            Link::establish(connection, Side::Dialed, peer, &shared.hello, &shared.config).await.map_err(
+                |error| match error {
                     HelloError::Closed(reason) => refused(address, reason, deadline),
                     source => ConnectError::Hello { address, source },
-                })
+                },
+            )
         });
         // The task ends early only along with its runtime.
         dialing.await.unwrap_or(Err(ConnectError::EndpointClosed))
@@ -190,9 +169,7 @@ impl Endpoint {
     /// Closes all links, tells their peers, and waits until that is sent. What waits to be sent on a link is lost
     /// unless [`Link::shutdown`] came before.
     pub async fn close(&self, reason: &str) {
-        self.0
-            .quic
-            .close(CloseCode::Shutdown.to_wire(), reason.as_bytes());
+        self.0.quic.close(CloseCode::Shutdown.to_wire(), reason.as_bytes());
         self.0.quic.wait_idle().await;
     }
 }
@@ -216,8 +193,9 @@ fn refused(address: SocketAddr, reason: CloseReason, after: std::time::Duration)
 
 /// Who is at the other end, by the certificate that TLS has verified.
 fn peer_of(connection: &quinn::Connection) -> Result<crate::tls::PeerId, TlsError> {
-    let chain = connection
-        .peer_identity()
-        .and_then(|any| any.downcast::<Vec<_>>().ok());
+    let chain = connection.peer_identity().and_then(|any| any.downcast::<Vec<_>>().ok());
     identify(chain.as_deref().map_or(&[], Vec::as_slice))
 }
+
+#[cfg(test)]
+mod tests;

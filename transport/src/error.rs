@@ -119,10 +119,7 @@ pub enum TlsError {
 
 impl TlsError {
     pub(crate) fn file(path: &Path, source: io::Error) -> Self {
-        Self::File {
-            path: path.to_owned(),
-            source,
-        }
+        Self::File { path: path.to_owned(), source }
     }
 }
 

@@ -51,11 +51,7 @@ fn append<T: Serialize + ?Sized>(buffer: &mut Vec<u8>, value: &T, max: usize) ->
     let max = max.min(u32::MAX as usize);
     let start = buffer.len();
     buffer.extend_from_slice(&[0; HEADER_BYTES]);
-    let mut body = Capped {
-        buffer,
-        left: max,
-        overflow: false,
-    };
+    let mut body = Capped { buffer, left: max, overflow: false };
     let written = rmp_serde::encode::write(&mut body, value);
     if body.overflow {
         return Err(FrameError::TooLargeToSend { max });
@@ -120,12 +116,7 @@ pub struct Decoder {
 impl Decoder {
     /// A decoder that refuses bodies larger than `max` bytes.
     pub fn new(max: usize) -> Self {
-        Self {
-            buffer: Vec::new(),
-            start: 0,
-            max,
-            broken: false,
-        }
+        Self { buffer: Vec::new(), start: 0, max, broken: false }
     }
 
     /// Adds received bytes. Drain [`Decoder::next`] before adding more: what is held is then at most one unfinished

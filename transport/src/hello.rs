@@ -45,28 +45,17 @@ impl Hello {
     /// The clusters differ, or there is no such version; the error tells what each side has.
     pub fn agree(&self, peer: &Self) -> Result<u32, HelloError> {
         if self.cluster != peer.cluster {
-            return Err(HelloError::Cluster {
-                ours: self.cluster.clone(),
-                theirs: shorten(&peer.cluster),
-            });
+            return Err(HelloError::Cluster { ours: self.cluster.clone(), theirs: shorten(&peer.cluster) });
         }
         let highest = self.protocol_max.min(peer.protocol_max);
         if highest < self.protocol_min.max(peer.protocol_min) {
-            return Err(HelloError::Version {
-                ours: self.versions(),
-                theirs: peer.versions(),
-            });
+            return Err(HelloError::Version { ours: self.versions(), theirs: peer.versions() });
         }
         Ok(highest)
     }
 
     fn versions(&self) -> String {
-        format!(
-            "{} to {} (build {})",
-            self.protocol_min,
-            self.protocol_max,
-            shorten(&self.build)
-        )
+        format!("{} to {} (build {})", self.protocol_min, self.protocol_max, shorten(&self.build))
     }
 }
 
@@ -94,9 +83,7 @@ pub(crate) async fn exchange(
         let version = ours.agree(&theirs)?;
         Ok((theirs, version))
     };
-    tokio::time::timeout(deadline, both)
-        .await
-        .map_err(|_| HelloError::Deadline { after: deadline })?
+    tokio::time::timeout(deadline, both).await.map_err(|_| HelloError::Deadline { after: deadline })?
 }
 
 #[cfg(test)]
@@ -125,23 +112,14 @@ mod tests {
     #[test]
     fn no_common_version_tells_both() {
         let error = hello(1, 2).agree(&hello(3, 4)).unwrap_err().to_string();
-        assert!(
-            error.contains("1 to 2 (build b2)") && error.contains("3 to 4 (build b4)"),
-            "{error}"
-        );
+        assert!(error.contains("1 to 2 (build b2)") && error.contains("3 to 4 (build b4)"), "{error}");
         assert!(hello(3, 4).agree(&hello(1, 2)).is_err());
-        assert!(
-            hello(5, 1).agree(&hello(1, 9)).is_err(),
-            "a range that is upside down has no version"
-        );
+        assert!(hello(5, 1).agree(&hello(1, 9)).is_err(), "a range that is upside down has no version");
     }
 
     #[test]
     fn another_cluster_is_refused() {
-        let other = Hello {
-            cluster: "d\n\u{1b}".into(),
-            ..hello(1, 1)
-        };
+        let other = Hello { cluster: "d\n\u{1b}".into(), ..hello(1, 1) };
         let error = hello(1, 1).agree(&other).unwrap_err().to_string();
         assert!(error.contains("`c`") && error.contains("`d`"), "{error}");
     }

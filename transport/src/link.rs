@@ -193,9 +193,7 @@ impl Link {
     ///
     /// The request is too large or cannot be encoded, or the link has closed.
     pub async fn open_bulk<R: Serialize + ?Sized>(&self, request: &R) -> Result<BulkStream, BulkError> {
-        bulk::open(&self.0.connection, request, self.0.limits.bulk)
-            .await
-            .map_err(|error| self.explain(error))
+        bulk::open(&self.0.connection, request, self.0.limits.bulk).await.map_err(|error| self.explain(error))
     }
 
     /// The next request that the peer has opened a stream for, in the order in which they were complete.
@@ -236,18 +234,14 @@ impl Link {
 
     /// Why the link has closed, if it has.
     pub fn close_reason(&self) -> Option<CloseReason> {
-        self.0
-            .connection
-            .close_reason()
-            .map(|error| self.explain_loss(error))
+        self.0.connection.close_reason().map(|error| self.explain_loss(error))
     }
 
     fn explain_loss(&self, error: quinn::ConnectionError) -> CloseReason {
         match (error, self.0.closed_here.get()) {
-            (quinn::ConnectionError::LocallyClosed, Some((code, reason))) => CloseReason::Here {
-                code: *code,
-                reason: reason.clone(),
-            },
+            (quinn::ConnectionError::LocallyClosed, Some((code, reason))) => {
+                CloseReason::Here { code: *code, reason: reason.clone() }
+            }
             (error, _) => error.into(),
         }
     }

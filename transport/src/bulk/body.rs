@@ -30,10 +30,8 @@ impl<'a> BodyWriter<'a> {
 impl AsyncWrite for BodyWriter<'_> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if bytes.len() as u64 > self.left {
-            let error = format!(
-                "{} bytes more than the body was said to have",
-                bytes.len() as u64 - self.left
-            );
+            let error =
+                format!("{} bytes more than the body was said to have", bytes.len() as u64 - self.left);
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidInput, error)));
         }
         let written = std::task::ready!(Pin::new(&mut *self.stream).poll_write(cx, bytes))?;
@@ -85,9 +83,7 @@ impl AsyncRead for BodyReader<'_> {
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let room = usize::try_from(self.left)
-            .unwrap_or(usize::MAX)
-            .min(into.remaining());
+        let room = usize::try_from(self.left).unwrap_or(usize::MAX).min(into.remaining());
         if room == 0 {
             return Poll::Ready(Ok(()));
         }

@@ -34,9 +34,8 @@ pub(super) async fn run(
         let (shared, done) = (shared.clone(), done.clone());
         tokio::spawn(async move {
             let address = incoming.remote_address();
-            let accepted = handshake(incoming, &shared)
-                .await
-                .map_err(|source| AcceptError { address, source });
+            let accepted =
+                handshake(incoming, &shared).await.map_err(|source| AcceptError { address, source });
             // Nobody accepts any more once the endpoint is dropped.
             let _dropped = done.send(accepted).await;
             drop(slot);
@@ -51,10 +50,7 @@ async fn handshake(incoming: quinn::Incoming, shared: &Shared) -> Result<Link, H
         .await
         .map_err(|_| HelloError::Deadline { after: deadline })?
         .map_err(HelloError::lost)?;
-    let peer = peer_of(&connection).map_err(|error| {
-        HelloError::Closed(CloseReason::Untrusted {
-            reason: error.to_string(),
-        })
-    })?;
+    let peer = peer_of(&connection)
+        .map_err(|error| HelloError::Closed(CloseReason::Untrusted { reason: error.to_string() }))?;
     Link::establish(connection, Side::Accepted, peer, &shared.hello, &shared.config).await
 }

@@ -48,11 +48,7 @@ fn idle_timeout(timeout: Duration) -> IdleTimeout {
 pub(super) fn endpoint(identity: &Identity) -> EndpointConfig {
     let mut config = EndpointConfig::new(Arc::new(identity.derived_key(b"quic reset tokens")));
     let ids = ring::hmac::sign(&identity.derived_key(b"quic connection ids"), b"key");
-    let id_key = ids
-        .as_ref()
-        .iter()
-        .take(8)
-        .fold(0, |key, &byte| key << 8 | u64::from(byte));
+    let id_key = ids.as_ref().iter().take(8).fold(0, |key, &byte| key << 8 | u64::from(byte));
     config.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(id_key)));
     config
 }
@@ -62,13 +58,10 @@ pub(super) fn server(
     transport: &Arc<TransportConfig>,
     config: &Config,
 ) -> Result<ServerConfig, TlsError> {
-    let crypto = QuicServerConfig::try_from(tls).map_err(|error| TlsError::Certificate {
-        reason: error.to_string(),
-    })?;
+    let crypto = QuicServerConfig::try_from(tls)
+        .map_err(|error| TlsError::Certificate { reason: error.to_string() })?;
     let mut server = ServerConfig::with_crypto(Arc::new(crypto));
-    server
-        .transport_config(transport.clone())
-        .max_incoming(config.max_handshakes);
+    server.transport_config(transport.clone()).max_incoming(config.max_handshakes);
     Ok(server)
 }
 

@@ -25,10 +25,7 @@ fn open(address: SocketAddr, buffer_bytes: usize) -> io::Result<UdpSocket> {
         socket.set_only_v6(false)?;
     }
     // Best effort: the system caps what it grants (net.core.rmem_max), and less only costs throughput.
-    for granted in [
-        socket.set_recv_buffer_size(buffer_bytes),
-        socket.set_send_buffer_size(buffer_bytes),
-    ] {
+    for granted in [socket.set_recv_buffer_size(buffer_bytes), socket.set_send_buffer_size(buffer_bytes)] {
         if let Err(error) = granted {
             tracing::debug!(%error, buffer_bytes, "the system does not grant the socket buffer");
         }

@@ -59,21 +59,14 @@ pub fn check(body: &[u8]) -> Result<(), ShapeError> {
         while open[depth] == 0 {
             if depth == 0 {
                 let extra = body.len() - at;
-                return if extra == 0 {
-                    Ok(())
-                } else {
-                    Err(ShapeError::Trailing { extra })
-                };
+                return if extra == 0 { Ok(()) } else { Err(ShapeError::Trailing { extra }) };
             }
             depth -= 1;
         }
         open[depth] -= 1;
         let start = at;
         let (head, item) = item(body, at)?;
-        let left = body
-            .len()
-            .checked_sub(at + head)
-            .ok_or(ShapeError::CutOff { at: start })?;
+        let left = body.len().checked_sub(at + head).ok_or(ShapeError::CutOff { at: start })?;
         at += head;
         match item {
             Item::Data(len) if len > left => return Err(ShapeError::CutOff { at: start }),
@@ -94,9 +87,7 @@ pub fn check(body: &[u8]) -> Result<(), ShapeError> {
 fn item(body: &[u8], at: usize) -> Result<(usize, Item), ShapeError> {
     let marker = *body.get(at).ok_or(ShapeError::CutOff { at })?;
     let len = |bytes: usize| -> Result<usize, ShapeError> {
-        let field = body
-            .get(at + 1..at + 1 + bytes)
-            .ok_or(ShapeError::CutOff { at })?;
+        let field = body.get(at + 1..at + 1 + bytes).ok_or(ShapeError::CutOff { at })?;
         Ok(field.iter().fold(0, |n, &byte| n << 8 | usize::from(byte)))
     };
     let pairs = |n: usize| n.checked_mul(2).ok_or(ShapeError::CutOff { at });
@@ -159,21 +150,12 @@ mod tests {
             body
         };
         assert_eq!(check(&nested(MAX_DEPTH)), Ok(()));
-        assert_eq!(
-            check(&nested(MAX_DEPTH + 1)),
-            Err(ShapeError::TooDeep { at: MAX_DEPTH })
-        );
-        assert_eq!(
-            check(&nested(1_000_000)),
-            Err(ShapeError::TooDeep { at: MAX_DEPTH })
-        );
+        assert_eq!(check(&nested(MAX_DEPTH + 1)), Err(ShapeError::TooDeep { at: MAX_DEPTH }));
+        assert_eq!(check(&nested(1_000_000)), Err(ShapeError::TooDeep { at: MAX_DEPTH }));
     }
 
     #[test]
     fn extensions_are_refused() {
-        assert_eq!(
-            check(&[0x91, 0xd4, 1, 2]),
-            Err(ShapeError::Marker { marker: 0xd4, at: 1 })
-        );
+        assert_eq!(check(&[0x91, 0xd4, 1, 2]), Err(ShapeError::Marker { marker: 0xd4, at: 1 }));
     }
 }

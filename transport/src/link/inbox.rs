@@ -23,10 +23,7 @@ struct Reader {
 
 impl Inbox {
     pub(super) fn new(stream: RecvStream, max_frame: usize) -> Self {
-        Self(Mutex::new(Reader {
-            stream,
-            decoder: Decoder::new(max_frame),
-        }))
+        Self(Mutex::new(Reader { stream, decoder: Decoder::new(max_frame) }))
     }
 
     /// The next message. Loses nothing when dropped before it is done.
@@ -61,10 +58,7 @@ impl Reader {
             }
             let mut pieces: [_; PIECES] = std::array::from_fn(|_| Default::default());
             match self.stream.read_chunks(&mut pieces).await {
-                Ok(Some(count)) => pieces
-                    .iter()
-                    .take(count)
-                    .for_each(|piece| self.decoder.push(piece)),
+                Ok(Some(count)) => pieces.iter().take(count).for_each(|piece| self.decoder.push(piece)),
                 Ok(None) if self.decoder.pending() > 0 => return Err(FrameError::CutOff.into()),
                 Ok(None) => return Err(RecvError::Finished),
                 Err(quinn::ReadError::ConnectionLost(error)) => return Err(RecvError::Closed(error.into())),

@@ -48,12 +48,7 @@ enum Phase {
 
 impl Outbox {
     pub(super) fn new(limits: QueueLimits) -> Self {
-        Self {
-            limits,
-            state: Mutex::default(),
-            ready: Notify::new(),
-            changed: Notify::new(),
-        }
+        Self { limits, state: Mutex::default(), ready: Notify::new(), changed: Notify::new() }
     }
 
     pub(super) fn try_push(&self, frame: &[u8]) -> Push {
@@ -184,10 +179,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_makes_senders_wait_until_the_writer_takes_it() {
-        let outbox = Outbox::new(QueueLimits {
-            frames: 2,
-            bytes: 100,
-        });
+        let outbox = Outbox::new(QueueLimits { frames: 2, bytes: 100 });
         assert!(outbox.push(b"a").await && outbox.push(b"b").await);
         assert!(matches!(outbox.try_push(b"c"), Push::Full));
         let mut batch = Vec::new();
@@ -200,24 +192,15 @@ mod tests {
 
     #[tokio::test]
     async fn bytes_are_bounded_too() {
-        let outbox = Outbox::new(QueueLimits {
-            frames: 1000,
-            bytes: 10,
-        });
+        let outbox = Outbox::new(QueueLimits { frames: 1000, bytes: 10 });
         assert!(matches!(outbox.try_push(&[0; 9]), Push::Taken));
-        assert!(
-            matches!(outbox.try_push(&[0; 500]), Push::Taken),
-            "one frame of any legal size fits"
-        );
+        assert!(matches!(outbox.try_push(&[0; 500]), Push::Taken), "one frame of any legal size fits");
         assert!(matches!(outbox.try_push(&[0; 1]), Push::Full));
     }
 
     #[tokio::test]
     async fn a_waiting_sender_learns_that_the_stream_is_lost() {
-        let outbox = Outbox::new(QueueLimits {
-            frames: 1,
-            bytes: 100,
-        });
+        let outbox = Outbox::new(QueueLimits { frames: 1, bytes: 100 });
         assert!(outbox.push(b"a").await);
         let (sent, ()) = tokio::join!(outbox.push(b"b"), async { outbox.abandon() });
         assert!(!sent);

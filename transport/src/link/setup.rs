@@ -42,14 +42,9 @@ impl Link {
         let deadline = config.handshake_timeout;
         let made = tokio::time::timeout(deadline, set_up).await;
         match made.unwrap_or(Err(HelloError::Deadline { after: deadline })) {
-            Ok(((hello, protocol), send, recv)) => Ok(Self::start(
-                connection,
-                peer,
-                hello,
-                protocol,
-                (send, recv),
-                config,
-            )),
+            Ok(((hello, protocol), send, recv)) => {
+                Ok(Self::start(connection, peer, hello, protocol, (send, recv), config))
+            }
             Err(error) => {
                 connection.close(close_code(&error).to_wire(), error.to_string().as_bytes());
                 Err(error)
@@ -111,21 +106,13 @@ async fn agree(
 
 async fn open_streams(connection: &Connection) -> Result<[SendStream; 2], HelloError> {
     let [consensus, control] = Class::ALL;
-    Ok([
-        open_stream(connection, consensus).await?,
-        open_stream(connection, control).await?,
-    ])
+    Ok([open_stream(connection, consensus).await?, open_stream(connection, control).await?])
 }
 
 async fn open_stream(connection: &Connection, class: Class) -> Result<SendStream, HelloError> {
     let mut stream = connection.open_uni().await.map_err(HelloError::lost)?;
-    stream
-        .set_priority(class.priority())
-        .map_err(|_| HelloError::Ended)?;
-    stream
-        .write_all(&[class.tag()])
-        .await
-        .map_err(HelloError::write)?;
+    stream.set_priority(class.priority()).map_err(|_| HelloError::Ended)?;
+    stream.write_all(&[class.tag()]).await.map_err(HelloError::write)?;
     Ok(stream)
 }
 
@@ -134,9 +121,7 @@ async fn accept_streams(connection: &Connection) -> Result<[RecvStream; 2], Hell
     match (first, second) {
         ((Class::Consensus, consensus), (Class::Control, control))
         | ((Class::Control, control), (Class::Consensus, consensus)) => Ok([consensus, control]),
-        ((class, _), _) => Err(HelloError::Streams {
-            what: format!("two {class:?} streams"),
-        }),
+        ((class, _), _) => Err(HelloError::Streams { what: format!("two {class:?} streams") }),
     }
 }
 
@@ -146,9 +131,7 @@ async fn accept_stream(connection: &Connection) -> Result<(Class, RecvStream), H
     stream.read_exact(&mut tag).await.map_err(HelloError::read)?;
     match Class::ALL.into_iter().find(|class| class.tag() == tag[0]) {
         Some(class) => Ok((class, stream)),
-        None => Err(HelloError::Streams {
-            what: format!("a stream of unknown class 0x{:02x}", tag[0]),
-        }),
+        None => Err(HelloError::Streams { what: format!("a stream of unknown class 0x{:02x}", tag[0]) }),
     }
 }
 

@@ -39,10 +39,7 @@ impl Validity {
     /// From now (less five minutes, for clocks that are behind) for `duration`, at most twenty years.
     pub fn lasting(duration: Duration) -> Self {
         let now = SystemTime::now();
-        Self {
-            not_before: now - CLOCK_SKEW,
-            not_after: now + duration.min(YEAR * CA_YEARS),
-        }
+        Self { not_before: now - CLOCK_SKEW, not_after: now + duration.min(YEAR * CA_YEARS) }
     }
 }
 
@@ -77,20 +74,15 @@ impl CaCert {
     ///
     /// It is not the certificate of a Tidegate cluster's authority.
     pub fn from_pem(pem: &str) -> Result<Self, TlsError> {
-        let der = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|error| TlsError::Certificate {
-            reason: error.to_string(),
-        })?;
+        let der = CertificateDer::from_pem_slice(pem.as_bytes())
+            .map_err(|error| TlsError::Certificate { reason: error.to_string() })?;
         let uri = super::identity::only_uri(&der)?;
         let cluster = authority_cluster(&uri)
             .ok_or_else(|| TlsError::Certificate {
                 reason: format!("`{uri}` does not name a cluster's authority"),
             })?
             .to_owned();
-        Ok(Self {
-            der,
-            pem: pem.to_owned(),
-            cluster,
-        })
+        Ok(Self { der, pem: pem.to_owned(), cluster })
     }
 
     /// The certificate in PEM.
@@ -142,9 +134,7 @@ pub struct ClusterCa {
 
 impl fmt::Debug for ClusterCa {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("ClusterCa")
-            .field("cluster", &self.cert.cluster)
-            .finish_non_exhaustive()
+        out.debug_struct("ClusterCa").field("cluster", &self.cert.cluster).finish_non_exhaustive()
     }
 }
 
@@ -177,10 +167,7 @@ impl ClusterCa {
         let cert = CaCert::load(&dir.join(CERT_FILE))?;
         let key = KeyPair::from_pem(&private_file::read_secret(&dir.join(KEY_FILE))?)?;
         if super::identity::public_key(cert.der())? != key.subject_public_key_info() {
-            let reason = format!(
-                "{CERT_FILE} and {KEY_FILE} in {} do not belong together",
-                dir.display()
-            );
+            let reason = format!("{CERT_FILE} and {KEY_FILE} in {} do not belong together", dir.display());
             return Err(TlsError::Certificate { reason });
         }
         Ok(Self { cert, key })
@@ -226,10 +213,8 @@ impl ClusterCa {
         let mut params = params(&format!("{role} {name}"), &id.to_string(), validity)?;
         params.use_authority_key_identifier_extension = true;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![
-            ExtendedKeyUsagePurpose::ServerAuth,
-            ExtendedKeyUsagePurpose::ClientAuth,
-        ];
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let key = KeyPair::generate()?;
         let issuer = Issuer::from_ca_cert_der(self.cert.der(), &self.key)?;
         let cert = params.signed_by(&key, &issuer)?;
@@ -268,11 +253,7 @@ mod tests {
         let again = ClusterCa::load(&home).unwrap();
         assert_eq!(again.cert().cluster(), "c1");
         assert_eq!(again.fingerprint(), ca.fingerprint());
-        assert_eq!(
-            fs::read_dir(&home).unwrap().count(),
-            2,
-            "nothing unfinished is left behind"
-        );
+        assert_eq!(fs::read_dir(&home).unwrap().count(), 2, "nothing unfinished is left behind");
         again.issue(Role::Worker, "w", YEAR).unwrap();
     }
 
@@ -289,25 +270,13 @@ mod tests {
     fn a_key_of_another_authority_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         ClusterCa::create("c1").unwrap().save(dir.path()).unwrap();
-        ClusterCa::create("c1")
-            .unwrap()
-            .cert()
-            .save(&dir.path().join(CERT_FILE))
-            .unwrap();
-        assert!(
-            ClusterCa::load(dir.path())
-                .unwrap_err()
-                .to_string()
-                .contains("do not belong together")
-        );
+        ClusterCa::create("c1").unwrap().cert().save(&dir.path().join(CERT_FILE)).unwrap();
+        assert!(ClusterCa::load(dir.path()).unwrap_err().to_string().contains("do not belong together"));
     }
 
     #[test]
     fn a_machines_certificate_is_no_authority() {
-        let identity = ClusterCa::create("c1")
-            .unwrap()
-            .issue(Role::Controller, "a", YEAR)
-            .unwrap();
+        let identity = ClusterCa::create("c1").unwrap().issue(Role::Controller, "a", YEAR).unwrap();
         assert!(CaCert::from_pem(identity.pem()).is_err());
     }
 }

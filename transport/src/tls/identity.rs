@@ -46,23 +46,14 @@ impl Identity {
     ///
     /// A part is missing, or the certificate is not of a Tidegate cluster.
     pub fn from_pem(pem: &str) -> Result<Self, TlsError> {
-        let invalid = |error: rustls::pki_types::pem::Error| TlsError::Certificate {
-            reason: error.to_string(),
-        };
-        let chain: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes())
-            .collect::<Result<_, _>>()
-            .map_err(invalid)?;
+        let invalid =
+            |error: rustls::pki_types::pem::Error| TlsError::Certificate { reason: error.to_string() };
+        let chain: Vec<_> =
+            CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>().map_err(invalid)?;
         let key = PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(invalid)?;
-        let leaf = chain.first().ok_or_else(|| TlsError::Certificate {
-            reason: "it has no certificate".into(),
-        })?;
-        Ok(Self {
-            id: peer_id(leaf)?,
-            not_after: not_after(leaf)?,
-            pem: pem.to_owned(),
-            chain,
-            key,
-        })
+        let leaf =
+            chain.first().ok_or_else(|| TlsError::Certificate { reason: "it has no certificate".into() })?;
+        Ok(Self { id: peer_id(leaf)?, not_after: not_after(leaf)?, pem: pem.to_owned(), chain, key })
     }
 
     /// Who it is.
@@ -121,12 +112,8 @@ pub(super) fn peer_id(cert: &CertificateDer<'_>) -> Result<PeerId, TlsError> {
 fn parse<'a>(cert: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, TlsError> {
     match X509Certificate::from_der(cert) {
         Ok(([], parsed)) => Ok(parsed),
-        Ok(_) => Err(TlsError::Certificate {
-            reason: "bytes follow the certificate".into(),
-        }),
-        Err(error) => Err(TlsError::Certificate {
-            reason: error.to_string(),
-        }),
+        Ok(_) => Err(TlsError::Certificate { reason: "bytes follow the certificate".into() }),
+        Err(error) => Err(TlsError::Certificate { reason: error.to_string() }),
     }
 }
 
@@ -135,17 +122,11 @@ pub(super) fn only_uri(cert: &CertificateDer<'_>) -> Result<String, TlsError> {
     let parsed = parse(cert)?;
     let names = parsed
         .subject_alternative_name()
-        .map_err(|error| TlsError::Certificate {
-            reason: error.to_string(),
-        })?
-        .ok_or_else(|| TlsError::Certificate {
-            reason: "it has no name of a cluster".into(),
-        })?;
+        .map_err(|error| TlsError::Certificate { reason: error.to_string() })?
+        .ok_or_else(|| TlsError::Certificate { reason: "it has no name of a cluster".into() })?;
     match names.value.general_names.as_slice() {
         [GeneralName::URI(uri)] => Ok((*uri).to_owned()),
-        _ => Err(TlsError::Certificate {
-            reason: "it must have exactly one name, a URI".into(),
-        }),
+        _ => Err(TlsError::Certificate { reason: "it must have exactly one name, a URI".into() }),
     }
 }
 
@@ -174,19 +155,10 @@ mod tests {
         let again = Identity::load(&path).unwrap();
         assert_eq!(again.id(), &PeerId::new("c1", Role::Worker, "w-1").unwrap());
         let left = again.not_after().duration_since(SystemTime::now()).unwrap();
-        assert!(
-            left > Duration::from_secs(3500) && left <= Duration::from_secs(3600),
-            "{left:?}"
-        );
+        assert!(left > Duration::from_secs(3500) && left <= Duration::from_secs(3600), "{left:?}");
         assert_eq!(format!("{again:?}"), "Identity(tidegate://c1/worker/w-1)");
-        assert_eq!(
-            again.derived_key(b"x").sign_bytes(),
-            identity.derived_key(b"x").sign_bytes()
-        );
-        assert_ne!(
-            again.derived_key(b"x").sign_bytes(),
-            identity.derived_key(b"y").sign_bytes()
-        );
+        assert_eq!(again.derived_key(b"x").sign_bytes(), identity.derived_key(b"x").sign_bytes());
+        assert_ne!(again.derived_key(b"x").sign_bytes(), identity.derived_key(b"y").sign_bytes());
     }
 
     trait SignBytes {

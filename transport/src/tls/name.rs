@@ -38,9 +38,7 @@ impl FromStr for Role {
         match text {
             "controller" => Ok(Self::Controller),
             "worker" => Ok(Self::Worker),
-            _ => Err(TlsError::Name {
-                name: text.chars().take(MAX_NAME_BYTES).collect(),
-            }),
+            _ => Err(TlsError::Name { name: text.chars().take(MAX_NAME_BYTES).collect() }),
         }
     }
 }
@@ -65,11 +63,7 @@ impl PeerId {
     pub fn new(cluster: &str, role: Role, name: &str) -> Result<Self, TlsError> {
         check_name(cluster)?;
         check_name(name)?;
-        Ok(Self {
-            cluster: cluster.to_owned(),
-            role,
-            name: name.to_owned(),
-        })
+        Ok(Self { cluster: cluster.to_owned(), role, name: name.to_owned() })
     }
 }
 
@@ -83,14 +77,10 @@ impl FromStr for PeerId {
     type Err = TlsError;
 
     fn from_str(uri: &str) -> Result<Self, TlsError> {
-        let parts = uri
-            .strip_prefix(SCHEME)
-            .map(|rest| rest.split('/').collect::<Vec<_>>());
+        let parts = uri.strip_prefix(SCHEME).map(|rest| rest.split('/').collect::<Vec<_>>());
         match parts.as_deref() {
             Some([cluster, role, name]) => Self::new(cluster, role.parse()?, name),
-            _ => Err(TlsError::Name {
-                name: uri.chars().take(2 * MAX_NAME_BYTES).collect(),
-            }),
+            _ => Err(TlsError::Name { name: uri.chars().take(2 * MAX_NAME_BYTES).collect() }),
         }
     }
 }
@@ -102,16 +92,13 @@ pub(super) fn authority_uri(cluster: &str) -> String {
 
 /// The cluster that an authority's URI names.
 pub(super) fn authority_cluster(uri: &str) -> Option<&str> {
-    uri.strip_prefix(SCHEME)
-        .filter(|cluster| check_name(cluster).is_ok())
+    uri.strip_prefix(SCHEME).filter(|cluster| check_name(cluster).is_ok())
 }
 
 pub(super) fn check_name(name: &str) -> Result<(), TlsError> {
     let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if name.is_empty() || name.len() > MAX_NAME_BYTES || !name.chars().all(valid) {
-        return Err(TlsError::Name {
-            name: name.chars().take(MAX_NAME_BYTES).collect(),
-        });
+        return Err(TlsError::Name { name: name.chars().take(MAX_NAME_BYTES).collect() });
     }
     Ok(())
 }
@@ -132,12 +119,9 @@ mod tests {
         for name in ["", "a/b", "a b", "é", "x\n", &"a".repeat(129)] {
             assert!(PeerId::new("c", Role::Worker, name).is_err(), "{name:?}");
         }
-        for uri in [
-            "tidegate://c/worker",
-            "tidegate://c/root/a",
-            "tidegate://c/worker/a/b",
-            "http://c/worker/a",
-        ] {
+        for uri in
+            ["tidegate://c/worker", "tidegate://c/root/a", "tidegate://c/worker/a/b", "http://c/worker/a"]
+        {
             assert!(uri.parse::<PeerId>().is_err(), "{uri}");
         }
         assert_eq!(authority_cluster("tidegate://c1"), Some("c1"));

@@ -1,7 +1,7 @@
 //! What is accepted in a TLS handshake: a chain to the cluster's authority, valid now, of the same cluster, and of a
 //! role that is expected. Both sides check alike.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, OtherError,
@@ -70,9 +70,7 @@ impl TlsConfigs {
 
 /// Who the peer of a finished handshake is. `chain` must come from that handshake.
 pub(crate) fn identify(chain: &[CertificateDer<'_>]) -> Result<PeerId, TlsError> {
-    peer_id(chain.first().ok_or_else(|| TlsError::Certificate {
-        reason: "it has no certificate".into(),
-    })?)
+    peer_id(chain.first().ok_or_else(|| TlsError::Certificate { reason: "it has no certificate".into() })?)
 }
 
 fn client(
@@ -82,15 +80,8 @@ fn client(
     provider: &Arc<CryptoProvider>,
     role: Role,
 ) -> Result<ClientConfig, TlsError> {
-    let expected = Expected {
-        cluster: ca.cluster().to_owned(),
-        roles: vec![role],
-    };
-    let verifier = VerifyServer {
-        expected,
-        roots: roots.clone(),
-        provider: provider.clone(),
-    };
+    let expected = Expected { cluster: ca.cluster().to_owned(), roles: vec![role] };
+    let verifier = VerifyServer { expected, roots: roots.clone(), provider: provider.clone() };
     let mut config = ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&TLS13])?
         .dangerous()
@@ -111,13 +102,8 @@ fn server(
 ) -> Result<ServerConfig, TlsError> {
     let chain = WebPkiClientVerifier::builder_with_provider(roots, provider.clone())
         .build()
-        .map_err(|error| TlsError::Certificate {
-            reason: error.to_string(),
-        })?;
-    let expected = Expected {
-        cluster: ca.cluster().to_owned(),
-        roles: accept.to_vec(),
-    };
+        .map_err(|error| TlsError::Certificate { reason: error.to_string() })?;
+    let expected = Expected { cluster: ca.cluster().to_owned(), roles: accept.to_vec() };
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(Arc::new(VerifyClient { expected, chain }))
@@ -139,24 +125,35 @@ impl Expected {
     fn check(&self, cert: &CertificateDer<'_>) -> Result<(), Error> {
         let id = peer_id(cert).map_err(refuse)?;
         if id.cluster != self.cluster {
-            return Err(refuse(TlsError::OtherCluster {
-                identity: id,
-                cluster: self.cluster.clone(),
-            }));
+            return Err(refuse(TlsError::OtherCluster { identity: id, cluster: self.cluster.clone() }));
         }
         if !self.roles.contains(&id.role) {
-            return Err(refuse(TlsError::OtherRole {
-                identity: id,
-                expected: self.roles.clone(),
-            }));
+            return Err(refuse(TlsError::OtherRole { identity: id, expected: self.roles.clone() }));
         }
         Ok(())
     }
 }
 
 fn refuse(why: TlsError) -> Error {
-    Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(why))))
+    Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(Plain(why)))))
 }
+
+/// rustls shows such a cause by `Debug`, to the peer too; it should read as it was written.
+struct Plain(TlsError);
+
+impl fmt::Debug for Plain {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, out)
+    }
+}
+
+impl fmt::Display for Plain {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, out)
+    }
+}
+
+impl std::error::Error for Plain {}
 
 #[derive(Debug)]
 struct VerifyServer {
@@ -188,12 +185,7 @@ impl ServerCertVerifier for VerifyServer {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(
-            message,
-            cert,
-            signed,
-            &self.provider.signature_verification_algorithms,
-        )
+        verify_tls12_signature(message, cert, signed, &self.provider.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -202,18 +194,11 @@ impl ServerCertVerifier for VerifyServer {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(
-            message,
-            cert,
-            signed,
-            &self.provider.signature_verification_algorithms,
-        )
+        verify_tls13_signature(message, cert, signed, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 
