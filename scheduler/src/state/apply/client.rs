@@ -27,6 +27,7 @@ impl State {
             }
             ClientCommand::SetQuota { key, limit } => {
                 self.quota.set(key.clone(), *limit);
+                at.touch(Touched::Quota);
                 at.event(What::QuotaSet { key: key.clone(), limit: *limit });
                 Ok(Outcome::Done)
             }

@@ -40,6 +40,8 @@ pub enum Touched {
     Node(NodeId),
     /// Its settings.
     Pool(PoolId),
+    /// There may be room again under a quota.
+    Quota,
 }
 
 /// Where in the log a command stands, and where its consequences go.

@@ -87,6 +87,7 @@ impl State {
             pool.nodes -= 1;
             let (keys, vcpu) = (pool.quota_keys(), pool.capacity().vcpu);
             self.quota.refund(&keys, stage, vcpu.into());
+            at.touch(Touched::Quota);
         }
         at.touch(Touched::Node(id));
         at.touch(Touched::Pool(pool_id));
