@@ -15,6 +15,7 @@ use tidegate_transport::{
     link::{Class, Link},
     tls::{ClusterCa, Role},
 };
+use tokio::task::JoinHandle;
 
 /// About what a message between a controller and a worker holds.
 #[derive(Serialize, Deserialize)]
@@ -40,8 +41,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (near, far) = (dialed?, accepted.ok_or("the endpoint closed")??);
 
     one_way(&near, &far, frames).await?;
-    round_trips(&near, &far).await?;
+    let echo = echo(&far);
+    round_trips("round trip", &near, |count| count >= ROUND_TRIPS).await?;
     bulk(&near, &far).await?;
+    let beside = tokio::spawn({
+        let (near, far) = (near.clone(), far.clone());
+        async move { bulk(&near, &far).await.map_err(|error| error.to_string()) }
+    });
+    round_trips("beside bulk", &near, |count| count > 0 && beside.is_finished()).await?;
+    beside.await??;
+    echo.abort();
     Ok(())
 }
 
@@ -69,28 +78,30 @@ async fn one_way(near: &Link, far: &Link, frames: u64) -> Result<(), Box<dyn Err
     Ok(())
 }
 
-async fn round_trips(near: &Link, far: &Link) -> Result<(), Box<dyn Error>> {
-    let echo = tokio::spawn({
-        let far = far.clone();
-        async move {
-            for _ in 0..ROUND_TRIPS {
-                let message: Message = far.recv(Class::Control).await.ok()?;
-                far.send(Class::Control, &message).await.ok()?;
+/// Echoes messages while it lasts.
+fn echo(far: &Link) -> JoinHandle<()> {
+    let far = far.clone();
+    tokio::spawn(async move {
+        while let Ok(message) = far.recv::<Message>(Class::Control).await {
+            if far.send(Class::Control, &message).await.is_err() {
+                return;
             }
-            Some(())
         }
-    });
-    let mut times = Vec::with_capacity(ROUND_TRIPS);
-    for count in 0..ROUND_TRIPS {
+    })
+}
+
+/// Makes round trips until `enough` says so, and prints their percentiles.
+async fn round_trips(what: &str, near: &Link, enough: impl Fn(usize) -> bool) -> Result<(), Box<dyn Error>> {
+    let mut times = Vec::new();
+    while !enough(times.len()) {
         let start = Instant::now();
-        near.send(Class::Control, &Message::Ping(count as u64)).await?;
+        near.send(Class::Control, &Message::Ping(times.len() as u64)).await?;
         let _echoed: Message = near.recv(Class::Control).await?;
         times.push(start.elapsed());
     }
-    echo.await?.ok_or("the echo broke off")?;
     times.sort_unstable();
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
-    println!("round trip          p50 {:?}  p99 {:?}  max {:?}", at(0.5), at(0.99), at(1.0));
+    println!("{what:<20}p50 {:?}  p99 {:?}  max {:?}  ({})", at(0.5), at(0.99), at(1.0), times.len());
     Ok(())
 }
 

@@ -129,35 +129,21 @@ async fn bulk_streams_that_nobody_reads_hold_up_nothing() {
             assert_eq!(soon("a message", far.recv::<u64>(class)).await.unwrap(), number);
         }
     }
-    let (_, mut through) = {
-        let mut stream = near.open_bulk(&Request::Fetch).await.unwrap();
-        stream.send.copy_body(tokio::io::repeat(2), 1 << 20).await_with(&far).await;
-        (0, stream)
+    let mut through = near.open_bulk(&Request::Fetch).await.unwrap();
+    let read = async {
+        let (_, mut stream) = far.accept_bulk::<Request>().await.unwrap();
+        stream.recv.copy_body(tokio::io::sink(), u64::MAX).await
     };
-    through.send.finish().unwrap();
+    let write = through.send.copy_body(tokio::io::repeat(2), 1 << 20);
+    let (written, read) = soon("a bulk stream beside them", async { tokio::join!(write, read) }).await;
+    written.unwrap();
+    assert_eq!(read.unwrap(), 1 << 20);
     assert!(blocked.iter().all(|task| !task.is_finished()));
     // Giving up on the reader's side frees the writer.
     drop(unread);
     for task in blocked {
         let error = soon("the writer", task).await.unwrap().unwrap_err();
         assert!(matches!(error, BulkError::Stream(_) | BulkError::Abandoned), "{error}");
-    }
-}
-
-/// Runs a write of a body along with the peer's read of it.
-trait AwaitWith {
-    async fn await_with(self, far: &Link);
-}
-
-impl<F: Future<Output = Result<(), BulkError>>> AwaitWith for F {
-    async fn await_with(self, far: &Link) {
-        let read = async {
-            let (_, mut stream) = far.accept_bulk::<Request>().await.unwrap();
-            let len = stream.recv.copy_body(tokio::io::sink(), u64::MAX).await.unwrap();
-            assert_eq!(len, 1 << 20);
-        };
-        let (written, ()) = soon("the body", async { tokio::join!(self, read) }).await;
-        written.unwrap();
     }
 }
 

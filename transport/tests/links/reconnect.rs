@@ -11,7 +11,7 @@ use tidegate_transport::{
     endpoint::Endpoint,
     error::{BindError, ConnectError},
     link::Class,
-    tls::{ClusterCa, Identity, Role},
+    tls::{CaCert, ClusterCa, Identity, Role},
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -25,11 +25,11 @@ struct Controller {
 
 impl Controller {
     /// Binds `address`, once the system has released it, and answers every message with itself.
-    fn start(address: SocketAddr, identity: &Identity, ca: &ClusterCa, config: Config) -> Self {
+    fn start(address: SocketAddr, identity: &Identity, ca: &CaCert, config: Config) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let bind = || {
             let _inside = runtime.enter();
-            Endpoint::bind(address, identity, ca.cert(), config.clone())
+            Endpoint::bind(address, identity, ca, config.clone())
         };
         let endpoint = loop {
             match bind() {
@@ -69,7 +69,7 @@ async fn a_peer_that_restarts_on_its_port_is_found_long_before_the_idle_timeout(
     let patient = Config { idle_timeout: Duration::from_secs(600), ..Config::default() };
     let ca = ClusterCa::create("test").unwrap();
     let identity = ca.issue(Role::Controller, "c-1", HOUR).unwrap();
-    let first = Controller::start(any_port(), &identity, &ca, patient.clone());
+    let first = Controller::start(any_port(), &identity, ca.cert(), patient.clone());
     let address = first.address();
     let worker = ca.issue(Role::Worker, "w-1", HOUR).unwrap();
     let endpoint = Endpoint::bind(any_port(), &worker, ca.cert(), patient.clone()).unwrap();
@@ -81,8 +81,8 @@ async fn a_peer_that_restarts_on_its_port_is_found_long_before_the_idle_timeout(
 
     tokio::task::spawn_blocking(move || first.vanish()).await.unwrap();
     let second = {
-        let (identity, ca) = (identity.clone(), ClusterCaParts::of(&ca));
-        tokio::task::spawn_blocking(move || Controller::start(address, &identity, &ca.0, patient))
+        let (identity, ca) = (identity.clone(), ca.cert().clone());
+        tokio::task::spawn_blocking(move || Controller::start(address, &identity, &ca, patient))
             .await
             .unwrap()
     };
@@ -92,17 +92,6 @@ async fn a_peer_that_restarts_on_its_port_is_found_long_before_the_idle_timeout(
     assert_eq!(soon("an answer", again.recv::<u64>(Class::Control)).await.unwrap(), 2);
     drop((link, again, dialer));
     tokio::task::spawn_blocking(move || second.vanish()).await.unwrap();
-}
-
-/// An authority that can go to another thread.
-struct ClusterCaParts(ClusterCa);
-
-impl ClusterCaParts {
-    fn of(ca: &ClusterCa) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        ca.save(dir.path()).unwrap();
-        Self(ClusterCa::load(dir.path()).unwrap())
-    }
 }
 
 #[tokio::test]
