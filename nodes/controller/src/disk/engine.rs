@@ -10,6 +10,7 @@ use raft_engine::{Config, Engine, ReadableSize, RecoveryMode};
 use super::error::LogError;
 use super::files::LogFiles;
 use super::log::LogOptions;
+use super::pidfile::{self, LockError};
 use super::reserve::Reserve;
 
 /// Opens the engine on files that recovery has passed.
@@ -23,6 +24,7 @@ pub(super) fn open(
         folder: path.into(),
         detail: "the path is not UTF-8; choose another folder".into(),
     })?;
+    wait_for_lock(path)?;
     let config = Config {
         dir: dir.into(),
         // Whatever had to be cut off is cut off by now: the engine is to find nothing bad, and drop nothing.
@@ -38,6 +40,24 @@ pub(super) fn open(
     };
     let files = Arc::new(LogFiles::new(reserve, options.ahead_bytes));
     guarded(path, "open", || Engine::open_with_file_system(config, files))
+}
+
+/// The engine locks its folder too, and gives up at once if a child just being started still shares the lock
+/// of a log closed a moment ago.
+fn wait_for_lock(folder: &Path) -> Result<(), LogError> {
+    let path = folder.join("LOCK");
+    match pidfile::lock(&path) {
+        Ok(_) => Ok(()),
+        Err(LockError::Io(source)) => Err(LogError::io("lock", &path)(source)),
+        Err(LockError::Held(holder)) => Err(LogError::Engine {
+            action: "open",
+            folder: folder.into(),
+            detail: format!(
+                "{} is locked by another process ({holder:?}); stop that one first",
+                path.display()
+            ),
+        }),
+    }
 }
 
 /// Calls the engine. It panics when a sync fails: that must end the log, not the process's other work unawares.

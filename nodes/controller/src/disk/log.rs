@@ -78,10 +78,7 @@ impl DurableLog {
         let path = folder.log();
         let findings = recovery::inspect(&path)?;
         if let Some(torn) = &findings.torn_tail {
-            tracing::warn!(
-                file = %torn.file.display(), offset = torn.offset, bytes = torn.bytes_dropped,
-                "dropped a write that a crash cut short; nothing acknowledged was in it"
-            );
+            tracing::warn!("{torn}");
         }
         repair::cut(&path, &findings.cuts)?;
         repair::settle(findings.newest.as_deref())?;

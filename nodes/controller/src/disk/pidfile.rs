@@ -4,8 +4,16 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
+
+/// How long a lock may outlive its holder: a child that the holder was just starting shares it until it runs its
+/// own program.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Why the lock was not taken.
 #[derive(Debug)]
@@ -25,14 +33,20 @@ impl From<std::io::Error> for LockError {
 /// Locks `path` for as long as the returned file lives, and writes this process's id into it.
 ///
 /// The kernel drops the lock with the process, however that ends; a file left behind blocks nobody. Child
-/// processes do not inherit it: the file is closed on exec.
+/// processes do not keep it: the file is closed on exec.
 pub(super) fn lock(path: &Path) -> Result<File, LockError> {
     let mut file =
         OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {}
-        Err(rustix::io::Errno::WOULDBLOCK) => return Err(LockError::Held(holder(&mut file))),
-        Err(errno) => return Err(LockError::Io(errno.into())),
+    let give_up = Instant::now() + LINGER;
+    while let Err(errno) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        if errno != Errno::WOULDBLOCK {
+            return Err(LockError::Io(errno.into()));
+        }
+        let holder = holder(&mut file);
+        if lives_on(holder) || Instant::now() >= give_up {
+            return Err(LockError::Held(holder));
+        }
+        thread::sleep(Duration::from_millis(5));
     }
     file.set_len(0)?;
     file.rewind()?;
@@ -40,9 +54,17 @@ pub(super) fn lock(path: &Path) -> Result<File, LockError> {
     Ok(file)
 }
 
+/// Whether another process holds the lock and is there to keep it.
+fn lives_on(holder: Option<u32>) -> bool {
+    let Some(pid) = holder.filter(|&pid| pid != std::process::id()) else { return false };
+    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return false };
+    test_kill_process(pid) != Err(Errno::SRCH)
+}
+
 /// A holder that has not written its id yet is reported without one.
 fn holder(file: &mut File) -> Option<u32> {
     let mut text = String::new();
+    file.rewind().ok()?;
     file.take(16).read_to_string(&mut text).ok()?;
     text.trim().parse().ok()
 }

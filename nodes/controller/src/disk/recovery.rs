@@ -5,6 +5,7 @@
 //! record with nothing valid behind it is a write that a crash cut short and nobody was promised; a bad
 //! record with a valid one behind it had been promised, and the log is refused as it lies.
 
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,19 @@ pub struct TornTail {
     pub offset: u64,
     /// How long it was, to its last byte that is not zero.
     pub bytes_dropped: u64,
+}
+
+impl fmt::Display for TornTail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the log's last write was cut short by a crash: {} bytes at byte {} of {} are dropped. Nobody had been \
+             told that it was done; everything before it is there",
+            self.bytes_dropped,
+            self.offset,
+            self.file.display()
+        )
+    }
 }
 
 /// What has to be cut off the end of the newest file before it can be opened.
