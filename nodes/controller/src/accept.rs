@@ -34,7 +34,8 @@ pub(crate) async fn run(endpoint: Endpoint, shared: Shared) {
 fn admit(link: Link, number: u64, shared: &Shared) {
     let Some(node) = node_of(&link) else {
         tracing::warn!(peer = %link.peer(), "a peer is not the node that it says");
-        return link.close(CloseCode::Violation, "the certificate does not name the node that the handshake names");
+        return link
+            .close(CloseCode::Violation, "the certificate does not name the node that the handshake names");
     };
     let actor = LinkActor { node, number, link: link.clone(), shared: shared.clone(), sent: HashSet::new() };
     let actor = actor.start();

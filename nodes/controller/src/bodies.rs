@@ -10,7 +10,7 @@ const KEPT: usize = 8 << 20;
 
 /// A bounded cache; clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Bodies(Arc<Mutex<Kept>>);
+pub(crate) struct Bodies(Arc<Mutex<Kept>>);
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -21,7 +21,7 @@ struct Kept {
 
 impl Bodies {
     /// Keeps a body, and drops the oldest ones beyond the bound.
-    pub fn put(&self, id: ContentId, body: &[u8]) {
+    pub(crate) fn put(&self, id: ContentId, body: &[u8]) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.by_id.insert(id, body.into()).is_some() {
             return;
@@ -36,7 +36,7 @@ impl Bodies {
     }
 
     /// A body, if it is still kept.
-    pub fn get(&self, id: &ContentId) -> Option<Arc<[u8]>> {
+    pub(crate) fn get(&self, id: &ContentId) -> Option<Arc<[u8]>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).by_id.get(id).cloned()
     }
 }

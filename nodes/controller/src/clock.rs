@@ -5,16 +5,16 @@ use tidegate_scheduler::time::{Millis, Moment, WallMicros};
 
 /// Counts from its making.
 #[derive(Clone, Copy, Debug)]
-pub struct Clock(Instant);
+pub(crate) struct Clock(Instant);
 
 impl Clock {
     /// A clock that starts now.
-    pub fn start() -> Clock {
+    pub(crate) fn start() -> Clock {
         Clock(Instant::now())
     }
 
     /// Now.
-    pub fn moment(&self) -> Moment {
+    pub(crate) fn moment(&self) -> Moment {
         Moment { elapsed: Millis(self.0.elapsed().as_millis() as u64), wall: wall() }
     }
 }

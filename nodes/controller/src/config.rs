@@ -1,6 +1,7 @@
 //! What a controller must be told.
 
 use crate::disk::LogOptions;
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,9 +43,9 @@ pub struct ControllerConfig {
     pub log: LogOptions,
     /// The VM sizes that pools may have.
     pub catalogue: Catalogue,
-    /// The program that a local node runs, with its first arguments; the path of the node's configuration
-    /// file follows.
-    pub worker_program: Vec<String>,
-    /// Writes a node's configuration.
+    /// The program that a local node runs (an absolute path) and its first arguments; the path of
+    /// `worker.toml` in the node's folder follows.
+    pub worker_program: (PathBuf, Vec<OsString>),
+    /// Writes a node's `worker.toml`, and what that names.
     pub set_up_node: SetUpNode,
 }

@@ -7,6 +7,7 @@ use crate::links::Links;
 use actix::Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use thiserror::Error;
 use tidegate_provider::Catalogue;
 use tidegate_scheduler::command::ClientCommand;
 use tidegate_scheduler::event::Event;
@@ -15,7 +16,6 @@ use tidegate_scheduler::{Core, Outcome, Refusal};
 use tidegate_store::wire::{BlobData, BulkReply, BulkRequest, LogStream};
 use tidegate_store::{BlobStore, History};
 use tidegate_transport::endpoint::Endpoint;
-use thiserror::Error;
 use tokio::sync::{broadcast, oneshot, watch};
 
 /// A controller that runs; clones share it.
@@ -138,7 +138,8 @@ impl Controller {
     ) -> Result<LogTail, LogUnavailable> {
         let link = self.0.links.link(node).ok_or(LogUnavailable::NotConnected(node))?;
         let request = BulkRequest::ReadLog { fence: fence.0, stream, offset, follow };
-        let stream = link.open_bulk(&request).await.map_err(|error| LogUnavailable::Failed(error.to_string()))?;
+        let stream =
+            link.open_bulk(&request).await.map_err(|error| LogUnavailable::Failed(error.to_string()))?;
         Ok(LogTail { stream, ended: false })
     }
 

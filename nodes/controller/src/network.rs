@@ -7,7 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use thiserror::Error;
 use tidegate_transport::config::Config;
 use tidegate_transport::endpoint::Endpoint;
@@ -15,7 +15,7 @@ use tidegate_transport::error::{BindError, TlsError};
 use tidegate_transport::tls::{ClusterCa, Identity, Role};
 use tokio::sync::oneshot;
 
-/// How long a controller's certificate is valid; a new one is made at each start.
+/// How long a controller's certificate is valid; a start in its second half makes a new one.
 const VALID: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Why workers could not connect.
@@ -55,7 +55,7 @@ pub(crate) async fn open(
     thread: &Arbiter,
 ) -> Result<Network, NetworkError> {
     let ca = Arc::new(authority(&folder.tls(), &config.cluster)?);
-    let identity = ca.issue(Role::Controller, "c1", VALID)?;
+    let identity = identity(&folder.tls(), &ca)?;
     let controllers = folder.nodes().join("controllers");
     let address = SocketAddr::new(config.listen.ip(), port(config.listen, &controllers));
     let endpoint = match bind(address, &identity, &ca, thread).await {
@@ -71,7 +71,8 @@ pub(crate) async fn open(
 }
 
 fn authority(folder: &Path, cluster: &str) -> Result<ClusterCa, NetworkError> {
-    if !is_empty(folder) {
+    let is_empty = std::fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none());
+    if !is_empty {
         return Ok(ClusterCa::load(folder)?);
     }
     let ca = ClusterCa::create(cluster)?;
@@ -79,8 +80,19 @@ fn authority(folder: &Path, cluster: &str) -> Result<ClusterCa, NetworkError> {
     Ok(ca)
 }
 
-fn is_empty(folder: &Path) -> bool {
-    std::fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none())
+/// The same one in each life while it is valid for long: a worker whose controller was killed learns at once
+/// that its connection is gone, because both lives derive the same reset tokens from it.
+fn identity(folder: &Path, ca: &ClusterCa) -> Result<Identity, NetworkError> {
+    let path = folder.join("controller.pem");
+    if path.exists() {
+        let kept = Identity::load(&path)?;
+        if kept.not_after() > SystemTime::now() + VALID / 2 {
+            return Ok(kept);
+        }
+    }
+    let identity = ca.issue(Role::Controller, "c1", VALID)?;
+    identity.save(&path)?;
+    Ok(identity)
 }
 
 /// The port asked for; for 0, the one of the last life.
@@ -102,7 +114,8 @@ async fn bind(
     let (done, bound) = oneshot::channel();
     let (identity, ca) = (identity.clone(), ca.cert().clone());
     thread.spawn(async move {
-        let config = Config { accept: vec![Role::Worker], build: crate::BUILD.to_owned(), ..Config::default() };
+        let config =
+            Config { accept: vec![Role::Worker], build: crate::BUILD.to_owned(), ..Config::default() };
         // Whoever asked waits for it.
         drop(done.send(Endpoint::bind(address, &identity, &ca, config)));
     });

@@ -2,7 +2,7 @@
 
 use crate::actors::core::Happened;
 use crate::actors::link::Shared;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use tidegate_scheduler::Input;
 use tidegate_scheduler::ids::NodeId;
 use tidegate_scheduler::message::{FromWorker, Report};
@@ -101,7 +101,12 @@ async fn blocking<E: ToString + Send + 'static>(
     }
 }
 
-async fn send_blob(digest: Digest, offset: u64, blobs: BlobStore, send: &mut BulkSend) -> Result<(), BulkError> {
+async fn send_blob(
+    digest: Digest,
+    offset: u64,
+    blobs: BlobStore,
+    send: &mut BulkSend,
+) -> Result<(), BulkError> {
     let (pieces, mut arriving) = mpsc::channel::<BulkReply>(4);
     actix_rt::task::spawn_blocking(move || read_blob(digest, offset, &blobs, &pieces));
     while let Some(piece) = arriving.recv().await {
@@ -113,26 +118,25 @@ async fn send_blob(digest: Digest, offset: u64, blobs: BlobStore, send: &mut Bul
 /// Reads a blob in pieces; ends early when nobody takes them any more.
 fn read_blob(digest: Digest, offset: u64, blobs: &BlobStore, pieces: &mpsc::Sender<BulkReply>) {
     let give = |piece| pieces.blocking_send(piece).is_ok();
-    let mut reader = match blobs.open_blob(&digest) {
-        Ok(Some(reader)) => reader,
-        Ok(None) => return drop(give(BulkReply::Missing)),
-        Err(error) => return drop(give(refused(error))),
-    };
-    let len = reader.len();
-    if let Err(error) = std::io::Seek::seek(&mut reader, std::io::SeekFrom::Start(offset.min(len))) {
-        return drop(give(refused(error)));
-    }
-    let mut going = give(BulkReply::Found { len });
-    let mut left = len.saturating_sub(offset);
-    while going && left > 0 {
-        let mut piece = vec![0; (left as usize).min(MAX_DATA)];
-        going = match reader.read_exact(&mut piece) {
-            Ok(()) => {
-                left -= piece.len() as u64;
-                give(BulkReply::Data(BlobData(piece)))
-            }
-            Err(error) => give(refused(error)) && false,
+    let read = || -> Result<(), String> {
+        let Some(mut reader) = blobs.open_blob(&digest).map_err(|error| error.to_string())? else {
+            give(BulkReply::Missing);
+            return Ok(());
         };
+        let len = reader.len();
+        reader.seek(SeekFrom::Start(offset.min(len))).map_err(|error| error.to_string())?;
+        let mut going = give(BulkReply::Found { len });
+        let mut left = len.saturating_sub(offset);
+        while going && left > 0 {
+            let mut piece = vec![0; left.min(MAX_DATA as u64) as usize];
+            reader.read_exact(&mut piece).map_err(|error| error.to_string())?;
+            left -= piece.len() as u64;
+            going = give(BulkReply::Data(BlobData(piece)));
+        }
+        Ok(())
+    };
+    if let Err(reason) = read() {
+        give(BulkReply::Refused { reason });
     }
 }
 

@@ -9,7 +9,7 @@ use crate::actors::pool::Pools;
 use crate::bodies::Bodies;
 use crate::clock::Clock;
 use crate::config::ControllerConfig;
-use crate::disk::{DataFolder, DurableLog, FolderError, LogError, SnapshotError, SnapshotStore};
+use crate::disk::{DataFolder, DurableLog, FolderError, LogError, SnapshotError, SnapshotStore, TornTail};
 use crate::dispatch::Wiring;
 use crate::fatal::Fatal;
 use crate::handle::{Controller, Parts};
@@ -18,11 +18,11 @@ use crate::network::{self, Network, NetworkError};
 use crate::providers::Providers;
 use actix::{Actor, Arbiter, AsyncContext};
 use std::sync::Arc;
+use thiserror::Error;
 use tidegate_scheduler::consensus::{ConsensusError, Restored};
 use tidegate_scheduler::state::snapshot::ImageError;
 use tidegate_scheduler::{Core, Member, State};
 use tidegate_store::{BlobStore, History, HistoryError, StoreError, StoreOptions};
-use thiserror::Error;
 use tokio::sync::{broadcast, oneshot, watch};
 
 /// How many events a slow watcher may fall behind.
@@ -108,11 +108,12 @@ struct Recovered {
 fn recover(folder: &DataFolder, config: &ControllerConfig) -> Result<Recovered, StartError> {
     let mut notices = Vec::new();
     let (log, recovered) = DurableLog::open(folder, config.log.clone())?;
-    notices.extend(recovered.torn_tail.as_ref().map(|tail| tail.to_string()));
+    notices.extend(recovered.torn_tail.as_ref().map(describe_tail));
     let snapshots = SnapshotStore::of(folder);
     let latest = snapshots.load_latest()?;
     let refused = latest.refused.iter();
-    notices.extend(refused.map(|bad| format!("snapshot {} was put aside: {}", bad.file.display(), bad.reason)));
+    notices
+        .extend(refused.map(|bad| format!("snapshot {} was put aside: {}", bad.file.display(), bad.reason)));
     let (point, state) = match latest.found {
         Some((point, image)) => (point, State::decode(&image)?),
         None => Default::default(),
@@ -132,6 +133,15 @@ fn recover(folder: &DataFolder, config: &ControllerConfig) -> Result<Recovered, 
     Ok(Recovered { log, snapshots, state, restored, notices })
 }
 
+fn describe_tail(tail: &TornTail) -> String {
+    let TornTail { file, offset, bytes_dropped } = tail;
+    format!(
+        "the last write of the durable log was cut short by a crash: {bytes_dropped} bytes at offset {offset} of \
+         {} were dropped; nothing that was acknowledged is lost",
+        file.display()
+    )
+}
+
 /// Starts a controller. Must be called in an actix system.
 pub async fn start(config: ControllerConfig) -> Result<Running, StartError> {
     let folder = DataFolder::open(&config.data)?;
@@ -140,7 +150,8 @@ pub async fn start(config: ControllerConfig) -> Result<Running, StartError> {
     let blobs = BlobStore::open(folder.store().join("blobs"), store)?;
     let history = History::open(&folder.store().join("history.db"), blobs.clone())?;
 
-    let [core_thread, disk_thread, history_thread, net_thread, pool_thread] = std::array::from_fn(|_| Arbiter::new());
+    let [core_thread, disk_thread, history_thread, net_thread, pool_thread] =
+        std::array::from_fn(|_| Arbiter::new());
     let Network { endpoint, ca, controllers } = network::open(&folder, &config, &net_thread).await?;
     let providers = Providers::new(folder.nodes(), ca, controllers, &config);
 
@@ -168,7 +179,11 @@ pub async fn start(config: ControllerConfig) -> Result<Running, StartError> {
             });
             // The caller waits for it; it is there.
             drop(made.send(disk_thread));
-            CoreActor::new(core, clock, Wiring { disk, history, links, pools, bodies, snapshots, events, phases })
+            CoreActor::new(
+                core,
+                clock,
+                Wiring { disk, history, links, pools, bodies, snapshots, events, phases },
+            )
         }
     });
     let disk_thread = wired.await.ok();
@@ -197,6 +212,7 @@ pub async fn start(config: ControllerConfig) -> Result<Running, StartError> {
         phases,
         lock: folder,
     }));
-    let arbiters = [core_thread, history_thread, net_thread, pool_thread].into_iter().chain(disk_thread).collect();
+    let arbiters =
+        [core_thread, history_thread, net_thread, pool_thread].into_iter().chain(disk_thread).collect();
     Ok(Running { controller, fatal, notices, arbiters })
 }

@@ -56,7 +56,7 @@ impl CoreActor {
         }
         self.wiring.pools.settle(self.core.state(), &ctx.address());
         if self.core.is_drained() {
-            self.drained.drain(..).for_each(|waiter| drop(waiter.send(())));
+            self.drained.drain(..).for_each(tell);
         }
         self.set_timer(ctx);
     }
@@ -79,6 +79,11 @@ impl CoreActor {
             self.timer = Some((at, timer));
         }
     }
+}
+
+/// Tells one who waits; who no longer does need not know.
+fn tell(waiter: oneshot::Sender<()>) {
+    let _gone = waiter.send(());
 }
 
 impl Actor for CoreActor {
@@ -184,8 +189,7 @@ impl Handler<LetGo> for CoreActor {
         let letting_go = self.wiring.pools.keep_nodes();
         actix_rt::spawn(async move {
             letting_go.await;
-            // Whoever asked waits for it.
-            drop(done.send(()));
+            tell(done);
         });
     }
 }

@@ -21,7 +21,12 @@ pub(crate) struct DiskActor {
 }
 
 impl DiskActor {
-    pub(crate) fn new(log: DurableLog, snapshots: SnapshotStore, core: Addr<CoreActor>, fatal: Fatal) -> Self {
+    pub(crate) fn new(
+        log: DurableLog,
+        snapshots: SnapshotStore,
+        core: Addr<CoreActor>,
+        fatal: Fatal,
+    ) -> Self {
         DiskActor { log, snapshots, core, fatal, gathered: Vec::new(), pressure: None }
     }
 

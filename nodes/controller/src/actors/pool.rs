@@ -163,10 +163,9 @@ fn desired(state: &State, pool: PoolId) -> Desired {
     for (node, entry) in state.nodes().filter(|(_, entry)| entry.pool == pool) {
         match entry.phase {
             NodePhase::Leaving => desired.released.push(node),
-            NodePhase::Requested
-            | NodePhase::Booting
-            | NodePhase::Ready
-            | NodePhase::Unusable { .. } => desired.wanted.push(NodeOrder { node, pool: settings.clone() }),
+            NodePhase::Requested | NodePhase::Booting | NodePhase::Ready | NodePhase::Unusable { .. } => {
+                desired.wanted.push(NodeOrder { node, pool: settings.clone() })
+            }
         }
     }
     desired
