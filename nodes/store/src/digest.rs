@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
+use tidegate_scheduler::ids::ContentId;
 
 /// The SHA-256 of some bytes, and thereby their name in every store.
 ///
@@ -71,6 +72,18 @@ impl fmt::Display for Digest {
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+impl From<ContentId> for Digest {
+    fn from(id: ContentId) -> Self {
+        Self(id.0)
+    }
+}
+
+impl From<Digest> for ContentId {
+    fn from(digest: Digest) -> Self {
+        Self(digest.0)
     }
 }
 

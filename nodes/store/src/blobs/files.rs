@@ -253,7 +253,7 @@ impl Drop for Incoming<'_> {
 }
 
 /// Makes the names in `folder` durable.
-pub(super) fn sync_folder(folder: &Path) -> Result<(), StoreError> {
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), StoreError> {
     File::open(folder)
         .and_then(|folder| folder.sync_all())
         .map_err(|e| StoreError::io("sync the folder", folder, e))

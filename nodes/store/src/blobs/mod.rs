@@ -32,6 +32,7 @@ pub use error::StoreError;
 pub use lock::FolderLock;
 pub use reader::BlobReader;
 pub use sweep::{BlobInfo, BlobUsage, Removed};
+pub(crate) use sync_folder;
 
 use crate::Digest;
 use files::BlobFiles;
@@ -94,11 +95,8 @@ impl BlobStore {
         let path = folder.join("small.db");
         let db = open_database(&path, options.durable)?;
         if options.durable {
-            files::sync_folder(&folder)?;
-            folder
-                .parent()
-                .filter(|parent| !parent.as_os_str().is_empty())
-                .map_or(Ok(()), files::sync_folder)?;
+            sync_folder(&folder)?;
+            folder.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), sync_folder)?;
         }
         let writer = Writer::new(db, path.clone(), folder.clone(), options.keep_free)?;
         let counters = writer.counters();
@@ -361,7 +359,7 @@ fn open_database(path: &Path, durable: bool) -> Result<rusqlite::Connection, Sto
                 ) =>
         {
             tracing::warn!(path = %path.display(), error = %source, "the cache is damaged and starts empty");
-            small::delete(path)?;
+            crate::sqlite::delete(path)?;
             small::open_writer(path, durable)
         }
         opened => opened,

@@ -9,9 +9,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
+use super::StoreError;
 use super::error::check_room;
-use super::{StoreError, small};
-use crate::Digest;
+use crate::{Digest, sqlite};
 
 /// Told once what was asked for is synced, or has failed. It runs on the writer's thread.
 pub(super) type Done<T> = Box<dyn FnOnce(Result<T, StoreError>) + Send>;
@@ -135,8 +135,8 @@ impl Writer {
             return room;
         }
         self.since_checkpoint = (0, 0);
-        let reclaimed = small::give_back(&self.db, GIVE_BACK_PAGES)
-            .and_then(|()| small::checkpoint(&self.db, "TRUNCATE"));
+        let reclaimed = sqlite::give_back(&self.db, GIVE_BACK_PAGES)
+            .and_then(|()| sqlite::checkpoint(&self.db, "TRUNCATE"));
         if let Err(error) = reclaimed {
             self.note(&StoreError::database(&self.path, error));
         }
@@ -176,8 +176,8 @@ impl Writer {
             return;
         }
         self.since_checkpoint = (0, 0);
-        let done =
-            small::give_back(&self.db, GIVE_BACK_PAGES).and_then(|()| small::checkpoint(&self.db, "PASSIVE"));
+        let done = sqlite::give_back(&self.db, GIVE_BACK_PAGES)
+            .and_then(|()| sqlite::checkpoint(&self.db, "PASSIVE"));
         if let Err(error) = done {
             self.note(&StoreError::database(&self.path, error));
         }
@@ -194,7 +194,7 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         // Space that sweeps emptied goes back to the file system; a failure costs only that space.
-        if let Err(error) = small::give_back(&self.db, GIVE_BACK_PAGES) {
+        if let Err(error) = sqlite::give_back(&self.db, GIVE_BACK_PAGES) {
             tracing::warn!(%error, path = %self.path.display(), "empty pages were not given back");
         }
     }

@@ -1,0 +1,284 @@
+//! From one event to rows.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use tidegate_scheduler::command::Submit;
+use tidegate_scheduler::event::{Ending, Event, What};
+use tidegate_scheduler::ids::{Fence, NodeId, RunId, Slot};
+use tidegate_scheduler::message::Report;
+
+use super::body;
+use super::rows::{ending_name, pack};
+
+type Done = rusqlite::Result<()>;
+
+/// Writes one event, the `position`th of its entry.
+pub(super) fn write(db: &Connection, position: u64, event: &Event) -> Done {
+    let at = At { db, index: event.index, wall: event.wall.0, position };
+    match &event.what {
+        What::Submitted { run, pool, submit } => at.submitted(*run, pool, submit),
+        What::Started { slot, fence, node, attempt } => at.started(*slot, *fence, *node, *attempt),
+        What::Ended { slot, ending, report, node: _, attempt: _ } => at.ended(*slot, *ending, report),
+        What::Requeued { slot, fence, reason, report } => {
+            at.attempt_over(*slot, *fence, Some(reason), report.as_deref())
+        }
+        What::Canceled { run, from, to } => {
+            at.canceled(*run, *from, *to)?;
+            at.event(Some(*run), None, event)
+        }
+        What::Abandoned { slot, reason } => at.abandoned(*slot, reason),
+        What::RunEnded { run, ending } => at.run_ended(*run, *ending),
+        What::Retried { run, element } => {
+            at.retried(*run, *element)?;
+            at.event(Some(*run), None, event)
+        }
+        What::CancelRequested { run, element } => {
+            if element.is_none() {
+                at.db
+                    .prepare_cached("UPDATE runs SET cancel_requested = 1 WHERE run = ?1")?
+                    .execute([run.0])?;
+            }
+            at.event(Some(*run), None, event)
+        }
+        What::PoolApplied { .. } | What::PoolDeleted { .. } | What::QuotaSet { .. } => {
+            at.event(None, None, event)
+        }
+        What::Node { node, .. } => at.event(None, Some(*node), event),
+        What::Forgotten { runs } => runs.iter().try_for_each(|run| at.forgotten(*run)),
+    }
+}
+
+/// The entry that the event is of.
+struct At<'a> {
+    db: &'a Connection,
+    index: u64,
+    wall: u64,
+    position: u64,
+}
+
+impl At<'_> {
+    fn submitted(&self, run: RunId, pool: &str, submit: &Submit) -> Done {
+        let body::Labels { display_name, tags } = body::labels(&submit.body);
+        // What is copied is everything but the body, which may have 64 KiB.
+        let bare = Submit {
+            name: submit.name.clone(),
+            workspace: submit.workspace.clone(),
+            experiment: submit.experiment.clone(),
+            pool: submit.pool.clone(),
+            body: Vec::new(),
+            ..*submit
+        };
+        self.db
+            .prepare_cached(
+                "INSERT INTO runs (run, log_index, workspace, name, experiment, pool, display_name, elements,
+                     submit, submitted)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            )?
+            .execute(params![
+                run.0,
+                self.index,
+                submit.workspace,
+                submit.name,
+                submit.experiment,
+                pool,
+                display_name,
+                submit.count,
+                pack(&bare)?,
+                self.wall,
+            ])?;
+        for (key, value) in tags {
+            self.db
+                .prepare_cached("INSERT INTO tags (run, key, value) VALUES (?1, ?2, ?3)")?
+                .execute((run.0, key, value))?;
+        }
+        Ok(())
+    }
+
+    fn started(&self, slot: Slot, fence: Fence, node: NodeId, attempt: u32) -> Done {
+        self.db
+            .prepare_cached(
+                "INSERT INTO attempts (fence, log_index, run, element, attempt, node, placed)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?
+            .execute((fence.0, self.index, slot.run.0, slot.element, attempt, node.0, self.wall))?;
+        Ok(())
+    }
+
+    fn ended(&self, slot: Slot, ending: Ending, report: &Report) -> Done {
+        self.attempt_over(slot, report.fence, None, Some(report))?;
+        self.element_over(slot, ending, Some(report.fence), None)
+    }
+
+    /// An attempt is over; without a reason it is its element's result.
+    fn attempt_over(&self, slot: Slot, fence: Fence, reason: Option<&str>, report: Option<&Report>) -> Done {
+        let packed = report.map(pack).transpose()?;
+        self.db
+            .prepare_cached("UPDATE attempts SET ended = ?2, reason = ?3, report = ?4 WHERE fence = ?1")?
+            .execute((fence.0, self.wall, reason, packed))?;
+        let started = report.map(|report| report.started.0).filter(|started| *started > 0);
+        if let Some(started) = started {
+            self.db
+                .prepare_cached(
+                    "UPDATE runs SET started = ?2 WHERE run = ?1 AND (started IS NULL OR started > ?2)",
+                )?
+                .execute((slot.run.0, started))?;
+        }
+        Ok(())
+    }
+
+    fn element_over(&self, slot: Slot, ending: Ending, fence: Option<Fence>, reason: Option<&str>) -> Done {
+        self.db
+            .prepare_cached(
+                "INSERT INTO elements (run, element, log_index, ended, ending, fence, reason)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?
+            .execute(params![
+                slot.run.0,
+                slot.element,
+                self.index,
+                self.wall,
+                ending_name(ending),
+                fence.map(|fence| fence.0),
+                reason,
+            ])?;
+        let count = match ending {
+            Ending::Completed => "UPDATE runs SET completed = completed + 1 WHERE run = ?1",
+            Ending::Failed => "UPDATE runs SET failed = failed + 1 WHERE run = ?1",
+            Ending::Canceled => "UPDATE runs SET canceled = canceled + 1 WHERE run = ?1",
+        };
+        self.db.prepare_cached(count)?.execute([slot.run.0])?;
+        Ok(())
+    }
+
+    fn canceled(&self, run: RunId, from: u32, to: u32) -> Done {
+        if to - from == 1 {
+            let slot = Slot { run, element: from };
+            self.lose_attempt(slot, "canceled")?;
+            return self.element_over(slot, Ending::Canceled, None, None);
+        }
+        self.db
+            .prepare_cached(
+                "INSERT INTO canceled (run, first, past, log_index, ended) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute((run.0, from, to, self.index, self.wall))?;
+        self.count_again(run)
+    }
+
+    fn abandoned(&self, slot: Slot, reason: &str) -> Done {
+        self.lose_attempt(slot, reason)?;
+        self.element_over(slot, Ending::Failed, None, Some(reason))
+    }
+
+    /// Nothing more will be heard of the attempt that an element has, if it has one.
+    fn lose_attempt(&self, slot: Slot, reason: &str) -> Done {
+        self.db
+            .prepare_cached(
+                "UPDATE attempts SET ended = ?3, reason = ?4 WHERE run = ?1 AND element = ?2 AND ended IS NULL",
+            )?
+            .execute((slot.run.0, slot.element, self.wall, reason))?;
+        Ok(())
+    }
+
+    fn run_ended(&self, run: RunId, ending: Ending) -> Done {
+        self.db.prepare_cached("UPDATE runs SET ended = ?2, ending = ?3 WHERE run = ?1")?.execute((
+            run.0,
+            self.wall,
+            ending_name(ending),
+        ))?;
+        Ok(())
+    }
+
+    fn retried(&self, run: RunId, element: Option<u32>) -> Done {
+        match element {
+            Some(element) => {
+                self.db
+                    .prepare_cached("DELETE FROM elements WHERE run = ?1 AND element = ?2")?
+                    .execute((run.0, element))?;
+                self.take_from_canceled(run, element)?;
+            }
+            None => {
+                self.db
+                    .prepare_cached("DELETE FROM elements WHERE run = ?1 AND ending <> 'Completed'")?
+                    .execute([run.0])?;
+                self.db.prepare_cached("DELETE FROM canceled WHERE run = ?1")?.execute([run.0])?;
+            }
+        }
+        self.db
+            .prepare_cached(
+                "UPDATE runs SET ended = NULL, ending = NULL, cancel_requested = 0 WHERE run = ?1",
+            )?
+            .execute([run.0])?;
+        self.count_again(run)
+    }
+
+    /// Splits the range that holds `element`, so that it is no longer in one.
+    fn take_from_canceled(&self, run: RunId, element: u32) -> Done {
+        let range: Option<(u32, u32, u64, u64)> = self
+            .db
+            .prepare_cached(
+                "DELETE FROM canceled WHERE run = ?1 AND first <= ?2 AND past > ?2
+                 RETURNING first, past, log_index, ended",
+            )?
+            .query_row((run.0, element), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+            .optional()?;
+        let Some((first, past, index, ended)) = range else { return Ok(()) };
+        for (first, past) in [(first, element), (element + 1, past)] {
+            if first < past {
+                self.db
+                    .prepare_cached(
+                        "INSERT INTO canceled (run, first, past, log_index, ended) VALUES (?1, ?2, ?3, ?4, ?5)",
+                    )?
+                    .execute((run.0, first, past, index, ended))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts a run's elements from their rows: after something that is not one more.
+    fn count_again(&self, run: RunId) -> Done {
+        self.db
+            .prepare_cached(
+                "UPDATE runs SET
+                     completed = (SELECT count(*) FROM elements e WHERE e.run = ?1 AND e.ending = 'Completed'),
+                     failed = (SELECT count(*) FROM elements e WHERE e.run = ?1 AND e.ending = 'Failed'),
+                     canceled = (SELECT count(*) FROM elements e WHERE e.run = ?1 AND e.ending = 'Canceled')
+                         + (SELECT coalesce(sum(c.past - c.first), 0) FROM canceled c WHERE c.run = ?1)
+                         - (SELECT count(*) FROM canceled c JOIN elements e ON e.run = c.run
+                                AND e.element >= c.first AND e.element < c.past WHERE c.run = ?1)
+                 WHERE run = ?1",
+            )?
+            .execute([run.0])?;
+        Ok(())
+    }
+
+    fn forgotten(&self, run: RunId) -> Done {
+        for delete in [
+            "DELETE FROM runs WHERE run = ?1",
+            "DELETE FROM tags WHERE run = ?1",
+            "DELETE FROM attempts WHERE run = ?1",
+            "DELETE FROM elements WHERE run = ?1",
+            "DELETE FROM canceled WHERE run = ?1",
+            "DELETE FROM events WHERE (log_index, position) IN
+                 (SELECT log_index, position FROM events WHERE run = ?1)",
+        ] {
+            self.db.prepare_cached(delete)?.execute([run.0])?;
+        }
+        Ok(())
+    }
+
+    fn event(&self, run: Option<RunId>, node: Option<NodeId>, event: &Event) -> Done {
+        self.db
+            .prepare_cached(
+                "INSERT INTO events (log_index, position, wall, run, node, what)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![
+                self.index,
+                self.position,
+                self.wall,
+                run.map(|run| run.0),
+                node.map(|node| node.0),
+                pack(&event.what)?,
+            ])?;
+        Ok(())
+    }
+}
