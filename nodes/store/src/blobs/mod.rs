@@ -32,7 +32,7 @@ pub use error::StoreError;
 pub use lock::FolderLock;
 pub use reader::BlobReader;
 pub use sweep::{BlobInfo, BlobUsage, Removed};
-pub(crate) use sync_folder;
+pub(crate) use files::sync_folder;
 
 use crate::Digest;
 use files::BlobFiles;
