@@ -45,7 +45,9 @@ pub(super) fn listen(path: &Path) -> io::Result<UnixListener> {
 pub(super) fn accept(keeper: &Arc<Keeper>, listener: &UnixListener) -> io::Result<()> {
     let stream = match listener.accept() {
         Ok((stream, _)) => stream,
-        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => return Ok(()),
+        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+            return Ok(());
+        }
         Err(error) => return Err(error),
     };
     // The listener's mode is not inherited on Linux; said, not assumed.

@@ -3,10 +3,10 @@
 use std::{
     ffi::OsString,
     fs::OpenOptions,
-    io,
+    io::{self, ErrorKind},
     os::unix::{fs::OpenOptionsExt, process::CommandExt},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -51,11 +51,9 @@ pub struct Launch {
 impl Launch {
     /// `PROGRAM keeper --folder FOLDER --node NODE`.
     pub fn new(program: &Path, folder: &Path, node: &str) -> Self {
-        let arguments: [OsString; 5] = ["keeper".into(), "--folder".into(), folder.into(), "--node".into(), node.into()];
-        Self {
-            program: program.to_owned(),
-            arguments: arguments.into(),
-        }
+        let arguments: [OsString; 5] =
+            ["keeper".into(), "--folder".into(), folder.into(), "--node".into(), node.into()];
+        Self { program: program.to_owned(), arguments: arguments.into() }
     }
 }
 
@@ -129,23 +127,35 @@ impl KeeperHandle {
     ///
     /// It cannot be started, does not answer, or is of another version.
     pub async fn connect_or_start(folder: &Path, launch: &Launch) -> Result<Self, KeeperClientError> {
-        let opened = Folder::open(folder).map_err(failed(format!("open the folder {}", folder.display())))?;
-        if let Some(stream) = dial(&opened).await? {
-            return Self::greet(stream).await;
-        }
-        start(&opened, launch).map_err(failed(format!("start the keeper {}", launch.program.display())))?;
+        let opened = open(folder)?;
         let deadline = Instant::now() + START;
-        while Instant::now() < deadline {
-            if let Some(stream) = dial(&opened).await? {
-                return Self::greet(stream).await;
+        let mut starting: Option<Child> = None;
+        loop {
+            if let Some(handle) = Self::try_connect(&opened).await? {
+                if let Some(keeper) = starting {
+                    reap_in_time(keeper);
+                }
+                return Ok(handle);
+            }
+            if Instant::now() > deadline {
+                return Err(KeeperClientError::Silent {
+                    folder: folder.to_owned(),
+                    log: opened.log(),
+                    tail: tail(&opened.log()),
+                });
+            }
+            // One that ended found another at work, which may have been about to leave.
+            let ended = |keeper: &mut Child| keeper.try_wait().map(|status| status.is_some());
+            let none = match &mut starting {
+                Some(keeper) => ended(keeper).map_err(failed("wait for the keeper"))?,
+                None => true,
+            };
+            if none {
+                let what = format!("start the keeper {}", launch.program.display());
+                starting = Some(start(&opened, launch).map_err(failed(what))?);
             }
             time::sleep(START_POLL).await;
         }
-        Err(KeeperClientError::Silent {
-            folder: folder.to_owned(),
-            log: opened.log(),
-            tail: tail(&opened.log()),
-        })
     }
 
     /// Connects to the keeper of `folder`; `None` if none answers.
@@ -154,10 +164,19 @@ impl KeeperHandle {
     ///
     /// The one that answers is of another version, or its socket is not ours to open.
     pub async fn connect(folder: &Path) -> Result<Option<Self>, KeeperClientError> {
-        let opened = Folder::open(folder).map_err(failed(format!("open the folder {}", folder.display())))?;
-        match dial(&opened).await? {
-            Some(stream) => Self::greet(stream).await.map(Some),
-            None => Ok(None),
+        Self::try_connect(&open(folder)?).await
+    }
+
+    async fn try_connect(folder: &Folder) -> Result<Option<Self>, KeeperClientError> {
+        let stream = match UnixStream::connect(folder.socket()).await {
+            Ok(stream) => stream,
+            Err(error) if nobody(&error) => return Ok(None),
+            Err(error) => return Err(failed("connect to the keeper's socket")(error)),
+        };
+        match Self::greet(stream).await {
+            Ok(handle) => Ok(Some(handle)),
+            Err(KeeperClientError::Io { error, .. }) if nobody(&error) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -167,9 +186,10 @@ impl KeeperHandle {
         writing.write_all(&hello).await.map_err(failed("say hello to the keeper"))?;
         let mut decoder = Decoder::new(FRAME_MAX_BYTES);
         let welcome = time::timeout(WELCOME, read_one(&mut reading, &mut decoder)).await;
-        let welcome = welcome.map_err(|_| failed("hear the keeper's welcome")(io::ErrorKind::TimedOut.into()))??;
+        let welcome =
+            welcome.map_err(|_| failed("hear the keeper's welcome")(ErrorKind::TimedOut.into()))??;
         let FromKeeper::Welcome { version, pid, confinement } = welcome else {
-            return Err(failed("hear the keeper's welcome")(io::ErrorKind::InvalidData.into()));
+            return Err(failed("hear the keeper's welcome")(ErrorKind::InvalidData.into()));
         };
         if version != VERSION {
             return Err(KeeperClientError::Version { pid, theirs: version });
@@ -178,12 +198,7 @@ impl KeeperHandle {
         let (tell, news) = mpsc::channel(QUEUE);
         tokio::spawn(write(writing, ordered));
         tokio::spawn(read(reading, decoder, tell));
-        Ok(Self {
-            pid,
-            confinement,
-            orders: KeeperSender(orders),
-            news,
-        })
+        Ok(Self { pid, confinement, orders: KeeperSender(orders), news })
     }
 
     /// Sends an order, waiting while the queue is full.
@@ -224,49 +239,64 @@ fn failed(what: impl Into<String>) -> impl FnOnce(io::Error) -> KeeperClientErro
     move |error| KeeperClientError::Io { what, error }
 }
 
-/// Connects; `None` if nobody listens.
-async fn dial(folder: &Folder) -> Result<Option<UnixStream>, KeeperClientError> {
-    match UnixStream::connect(folder.socket()).await {
-        Ok(stream) => Ok(Some(stream)),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => Ok(None),
-        Err(error) => Err(failed("connect to the keeper's socket")(error)),
-    }
+fn open(folder: &Path) -> Result<Folder, KeeperClientError> {
+    Folder::open(folder).map_err(failed(format!("open the folder {}", folder.display())))
+}
+
+/// Whether this says that there is no keeper: none was, or it is just dying and its socket with it.
+fn nobody(error: &io::Error) -> bool {
+    use ErrorKind::{BrokenPipe, ConnectionRefused, ConnectionReset, NotFound, UnexpectedEof};
+    matches!(error.kind(), NotFound | ConnectionRefused | ConnectionReset | BrokenPipe | UnexpectedEof)
 }
 
 /// Starts a keeper in a session of its own, which nothing that happens to us reaches.
-fn start(folder: &Folder, launch: &Launch) -> io::Result<()> {
+fn start(folder: &Folder, launch: &Launch) -> io::Result<Child> {
     let log = OpenOptions::new().append(true).create(true).mode(0o600).open(folder.log())?;
     let mut command = Command::new(&launch.program);
-    command.args(&launch.arguments).current_dir("/").stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    command
+        .args(&launch.arguments)
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log);
     // SAFETY: setsid is async-signal-safe, and nothing is allocated.
     unsafe {
         command.pre_exec(|| rustix::process::setsid().map(drop).map_err(io::Error::from));
     }
-    let mut keeper = command.spawn()?;
-    // If it ends before us, someone has to reap it.
+    command.spawn()
+}
+
+/// If the keeper ends before us, someone has to reap it.
+fn reap_in_time(mut keeper: Child) {
     let wait = move || match keeper.wait() {
         Ok(status) => tracing::info!(%status, "the keeper that we started has ended"),
         Err(error) => tracing::warn!(%error, "cannot wait for the keeper that we started"),
     };
-    thread::Builder::new().name("keeper-wait".to_owned()).stack_size(64 * 1024).spawn(wait)?;
-    Ok(())
+    let thread = thread::Builder::new().name("keeper-wait".to_owned()).stack_size(64 * 1024).spawn(wait);
+    if let Err(error) = thread {
+        tracing::warn!(%error, "the keeper will stay a zombie if it ends before us");
+    }
 }
 
 /// The last lines of a log, for an error message.
 fn tail(log: &Path) -> String {
-    let text = std::fs::read(log).map_or_else(|error| error.to_string(), |bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let text = std::fs::read(log)
+        .map_or_else(|error| error.to_string(), |bytes| String::from_utf8_lossy(&bytes).into_owned());
     let lines: Vec<&str> = text.lines().rev().take(5).collect();
     lines.into_iter().rev().collect::<Vec<_>>().join(" | ")
 }
 
-async fn read_one(reading: &mut OwnedReadHalf, decoder: &mut Decoder) -> Result<FromKeeper, KeeperClientError> {
+async fn read_one(
+    reading: &mut OwnedReadHalf,
+    decoder: &mut Decoder,
+) -> Result<FromKeeper, KeeperClientError> {
     let mut buffer = [0; 4096];
     loop {
         if let Some(message) = decoder.next()? {
             return Ok(message);
         }
         match reading.read(&mut buffer).await.map_err(failed("read from the keeper"))? {
-            0 => return Err(failed("read from the keeper")(io::ErrorKind::UnexpectedEof.into())),
+            0 => return Err(failed("read from the keeper")(ErrorKind::UnexpectedEof.into())),
             count => decoder.push(&buffer[..count]),
         }
     }

@@ -8,7 +8,10 @@ use std::{
         fd::{AsFd, FromRawFd, OwnedFd},
         unix::net::UnixListener,
     },
-    sync::{Arc, Mutex, atomic::{AtomicBool, Ordering}},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -16,8 +19,15 @@ use std::{
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use super::{
-    Keeper, KeeperConfig, KeeperError, accept, cgroup, deadlines, folder::Folder, journal::{Journal, Record},
-    ledger::Ledger, link, orders, orphans, procfs, protocol::Cause, recover, run::Run, slots,
+    Keeper, KeeperConfig, KeeperError, accept, cgroup, deadlines,
+    folder::Folder,
+    journal::{Journal, Record},
+    ledger::Ledger,
+    link, orders, orphans, procfs,
+    protocol::Cause,
+    recover,
+    run::Run,
+    slots,
 };
 
 /// How often logs are looked at, and adopted processes reaped, while runs live.
@@ -56,7 +66,7 @@ pub fn run(config: KeeperConfig) -> Result<(), KeeperError> {
     // Nobody is to find a socket that does not answer.
     std::fs::remove_file(&socket).map_err(KeeperError::doing("remove its socket"))?;
     kept.map_err(KeeperError::doing("wait for connections"))?;
-    keeper.slots.clear_ended().map_err(KeeperError::doing("remove the cgroups of its slots"))?;
+    keeper.slots.end_all().map_err(KeeperError::doing("end its slots"))?;
     keeper.root.remove().map_err(KeeperError::doing("remove its cgroups"))
 }
 
@@ -107,10 +117,7 @@ fn take_over(config: &KeeperConfig, folder: &Folder) -> Result<Arc<Keeper>, Keep
     let (root, confinement) = cgroup::detect(&name, config.cgroups);
     let mut opened = || {
         recover::report_lost(&mut ledger, &inheritance.unfinished)?;
-        ledger.begin(Record::Opened {
-            boot_id: procfs::boot_id()?,
-            cgroup_roots: root.folders(),
-        })
+        ledger.begin(Record::Opened { boot_id: procfs::boot_id()?, cgroup_roots: root.folders() })
     };
     opened().map_err(KeeperError::doing("write its journal"))?;
     let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);

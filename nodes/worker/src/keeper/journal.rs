@@ -38,12 +38,7 @@ pub(super) enum Record {
     /// An attempt is about to be spawned.
     Intent { fence: u64 },
     /// It was spawned, between these two readings of the boot clock.
-    Spawned {
-        fence: u64,
-        pid: u32,
-        boot_us: (u64, u64),
-        started_unix_us: u64,
-    },
+    Spawned { fence: u64, pid: u32, boot_us: (u64, u64), started_unix_us: u64 },
     /// It could not be spawned.
     Failed { fence: u64, error: String },
     /// It has ended.
@@ -84,18 +79,9 @@ impl Journal {
         if torn_bytes > 0 {
             file.set_len(good as u64)?;
         }
-        let journal = Self {
-            path: path.to_owned(),
-            file,
-            len: good as u64,
-            reserved: 0,
-            scratch: Vec::new(),
-        };
-        Ok(Loaded {
-            journal,
-            records,
-            torn_bytes,
-        })
+        let journal =
+            Self { path: path.to_owned(), file, len: good as u64, reserved: 0, scratch: Vec::new() };
+        Ok(Loaded { journal, records, torn_bytes })
     }
 
     /// Appends records in one write. On failure none of them is in the journal.

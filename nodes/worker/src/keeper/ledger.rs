@@ -49,13 +49,8 @@ pub(super) struct Inheritance {
 impl Ledger {
     /// Takes up a journal: its attempts, and what the keeper before left unfinished.
     pub(super) fn take_up(journal: Journal, records: Vec<Record>) -> (Self, Inheritance) {
-        let mut ledger = Self {
-            journal,
-            opened: None,
-            attempts: BTreeMap::new(),
-            refused: Vec::new(),
-            late: Vec::new(),
-        };
+        let mut ledger =
+            Self { journal, opened: None, attempts: BTreeMap::new(), refused: Vec::new(), late: Vec::new() };
         let mut inheritance = Inheritance::default();
         for record in &records {
             if let Record::Opened { boot_id, cgroup_roots } = record {
@@ -163,16 +158,8 @@ impl Ledger {
         match record {
             Record::Opened { .. } => {}
             Record::Intent { fence } => self.set(*fence, Phase::Starting, (0, 0)),
-            Record::Spawned {
-                fence,
-                pid,
-                boot_us,
-                started_unix_us,
-            } => {
-                let phase = Phase::Running {
-                    pid: *pid,
-                    started_unix_us: *started_unix_us,
-                };
+            Record::Spawned { fence, pid, boot_us, started_unix_us } => {
+                let phase = Phase::Running { pid: *pid, started_unix_us: *started_unix_us };
                 self.set(*fence, phase, *boot_us);
             }
             Record::Failed { fence, error } => {
@@ -204,10 +191,7 @@ impl Ledger {
                 boot_us: attempt.boot_us,
                 started_unix_us: *started_unix_us,
             },
-            Phase::StartFailed { error } => Record::Failed {
-                fence,
-                error: error.clone(),
-            },
+            Phase::StartFailed { error } => Record::Failed { fence, error: error.clone() },
             Phase::Exited(exit) => Record::Ended(exit.clone()),
         }));
         records

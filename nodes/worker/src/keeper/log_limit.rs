@@ -47,12 +47,7 @@ impl LogLimit {
         if request.stderr != request.stdout {
             paths.push(&request.stderr);
         }
-        let log = |path: &PathBuf| Log {
-            path: path.clone(),
-            hole_end: 0,
-            size: 0,
-            given_up: false,
-        };
+        let log = |path: &PathBuf| Log { path: path.clone(), hole_end: 0, size: 0, given_up: false };
         Self {
             limit_bytes: request.log_limit_bytes,
             logs: Mutex::new(paths.into_iter().map(log).collect()),

@@ -68,12 +68,7 @@ pub struct KeeperConfig {
 impl KeeperConfig {
     /// The usual settings: cgroups if there are any, and ten minutes of staying.
     pub fn new(folder: impl Into<PathBuf>, node: impl Into<String>) -> Self {
-        Self {
-            folder: folder.into(),
-            node: node.into(),
-            linger: Duration::from_secs(600),
-            cgroups: true,
-        }
+        Self { folder: folder.into(), node: node.into(), linger: Duration::from_secs(600), cgroups: true }
     }
 }
 

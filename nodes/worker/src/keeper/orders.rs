@@ -38,7 +38,9 @@ fn start(keeper: &Arc<Keeper>, request: StartRequest) {
         Some("the keeper is leaving and starts nothing more".to_owned())
     } else {
         let written = ledger.write(&Record::Intent { fence });
-        written.err().map(|error| format!("the keeper's journal cannot be written; is the disk full? {error}"))
+        written
+            .err()
+            .map(|error| format!("the keeper's journal cannot be written; is the disk full? {error}"))
     };
     if let Some(error) = refusal {
         drop(ledger);

@@ -106,7 +106,8 @@ fn owner(process: &Process, folder_id: &str, live: &Live) -> Option<u64> {
     if let Some((fence, _)) = live.iter().find(|(_, run)| run.session() == Some(process.session)) {
         return Some(*fence);
     }
-    let could = |run: &Run| run.started_boot_us().is_some_and(|at| at <= process.started_boot_us + procfs::tick_us());
+    let could =
+        |run: &Run| run.started_boot_us().is_some_and(|at| at <= process.started_boot_us + procfs::tick_us());
     let oldest = live.iter().filter(|(_, run)| could(run)).min_by_key(|(_, run)| run.started_boot_us());
     oldest.map(|(fence, _)| *fence)
 }

@@ -36,7 +36,8 @@ pub(super) fn resolve(request: &StartRequest) -> Result<PathBuf, String> {
         .filter(|folder| !folder.is_empty())
         .map(|folder| request.cwd.join(folder).join(name))
         .find(|file| is_executable(file));
-    let not_found = || format!("{name}: {} (looked in PATH={path})", io::Error::from_raw_os_error(libc::ENOENT));
+    let not_found =
+        || format!("{name}: {} (looked in PATH={path})", io::Error::from_raw_os_error(libc::ENOENT));
     found.ok_or_else(not_found)
 }
 
@@ -56,7 +57,9 @@ pub(super) fn diagnose(request: &StartRequest, refused: &io::Error) -> String {
     let program = request.argv.first().map_or("", String::as_str);
     let what = match refused.raw_os_error() {
         Some(libc::E2BIG) => "arguments and environment are larger than the system allows".to_owned(),
-        Some(libc::ENOEXEC) => format!("{program} is neither a program of this machine nor a script with a #! line"),
+        Some(libc::ENOEXEC) => {
+            format!("{program} is neither a program of this machine nor a script with a #! line")
+        }
         Some(libc::ENOENT) if request.cwd.join(program).exists() => {
             format!("the interpreter that {program} names is missing")
         }

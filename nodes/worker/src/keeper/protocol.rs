@@ -219,11 +219,9 @@ impl AttemptStatus {
         let fence = self.fence;
         match self.phase {
             Phase::Starting => None,
-            Phase::Running { pid, started_unix_us } => Some(FromKeeper::Started {
-                fence,
-                pid,
-                started_unix_us,
-            }),
+            Phase::Running { pid, started_unix_us } => {
+                Some(FromKeeper::Started { fence, pid, started_unix_us })
+            }
             Phase::StartFailed { error } => Some(FromKeeper::StartFailed { fence, error }),
             Phase::Exited(exit) => Some(FromKeeper::Exited(exit)),
         }

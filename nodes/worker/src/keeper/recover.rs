@@ -9,7 +9,8 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{
-    cgroup, journal::Record,
+    cgroup,
+    journal::Record,
     ledger::{Inheritance, Ledger, Orphaned},
     orphans::MARK,
     procfs::{self, Process},
@@ -35,7 +36,9 @@ pub(super) fn clear(inheritance: &Inheritance, folder_id: &str) -> io::Result<()
             return Ok(());
         }
         if Instant::now() > deadline {
-            return Err(io::Error::other(format!("processes {survivors:?} of a dead keeper's runs do not die")));
+            return Err(io::Error::other(format!(
+                "processes {survivors:?} of a dead keeper's runs do not die"
+            )));
         }
         for pid in survivors.into_iter().filter_map(Pid::from_raw) {
             match kill_process(pid, Signal::KILL) {
@@ -53,7 +56,8 @@ pub(super) fn report_lost(ledger: &mut Ledger, unfinished: &[Orphaned]) -> io::R
         let lost = Exit {
             fence: attempt.fence,
             outcome: Outcome::Lost {
-                reason: "the node's keeper died while the attempt ran; what was left of it has been killed".to_owned(),
+                reason: "the node's keeper died while the attempt ran; what was left of it has been killed"
+                    .to_owned(),
             },
             cause: Cause::Natural,
             oom_killed: false,
@@ -72,7 +76,8 @@ pub(super) fn report_lost(ledger: &mut Ledger, unfinished: &[Orphaned]) -> io::R
 /// carries the mark of this folder.
 fn survivors(unfinished: &[Orphaned], folder_id: &str) -> io::Result<Vec<i32>> {
     let own = std::process::id() as i32;
-    let all: Vec<Process> = procfs::processes()?.into_iter().filter(|one| !one.zombie && one.pid != own).collect();
+    let all: Vec<Process> =
+        procfs::processes()?.into_iter().filter(|one| !one.zombie && one.pid != own).collect();
     let marked = |pid: i32| {
         let mark = procfs::environment_variable(pid, MARK);
         mark.is_some_and(|mark| mark.split_once(':').is_some_and(|(id, _)| id == folder_id))

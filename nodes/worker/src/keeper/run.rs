@@ -11,7 +11,12 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::{cgroup::Group, log_limit::LogLimit, orphans, protocol::{Cause, StartRequest}};
+use super::{
+    cgroup::Group,
+    log_limit::LogLimit,
+    orphans,
+    protocol::{Cause, StartRequest},
+};
 
 /// A run, from its acceptance to its end.
 #[derive(Debug)]

@@ -80,16 +80,10 @@ fn start(keeper: &Arc<Keeper>, slot: &Slot, run: &Run) -> Result<Started, String
     if let Err(error) = stopped {
         tracing::error!(fence = request.fence, %error, "a run told to stop before it began cannot be signalled");
     }
-    let started = Started {
-        pid: Pid::from_raw(pid).ok_or("the system gave no process id")?,
-        unix_us: unix_us(),
-    };
-    let spawned = Record::Spawned {
-        fence: request.fence,
-        pid: pid as u32,
-        boot_us,
-        started_unix_us: started.unix_us,
-    };
+    let started =
+        Started { pid: Pid::from_raw(pid).ok_or("the system gave no process id")?, unix_us: unix_us() };
+    let spawned =
+        Record::Spawned { fence: request.fence, pid: pid as u32, boot_us, started_unix_us: started.unix_us };
     keeper.ledger().write_or_keep(spawned);
     keeper.link.send([FromKeeper::Started {
         fence: request.fence,
@@ -196,10 +190,8 @@ fn reap(run: &Run, pid: Pid) -> (Outcome, Cause, Used) {
         Outcome::Code(libc::WEXITSTATUS(status))
     };
     let micros = |time: libc::timeval| time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64;
-    let used = Used {
-        cpu_us: micros(usage.ru_utime) + micros(usage.ru_stime),
-        max_rss_kib: usage.ru_maxrss as u64,
-    };
+    let used =
+        Used { cpu_us: micros(usage.ru_utime) + micros(usage.ru_stime), max_rss_kib: usage.ru_maxrss as u64 };
     (outcome, cause, used)
 }
 
@@ -210,10 +202,7 @@ pub(super) fn finish(keeper: &Arc<Keeper>, run: &Run, end: Result<Exit, String>,
         Ok(exit) => (Record::Ended(exit.clone()), FromKeeper::Exited(exit)),
         Err(error) => {
             let error = bounded(error);
-            let record = Record::Failed {
-                fence,
-                error: error.clone(),
-            };
+            let record = Record::Failed { fence, error: error.clone() };
             (record, FromKeeper::StartFailed { fence, error })
         }
     };

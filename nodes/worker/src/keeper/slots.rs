@@ -7,13 +7,15 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{Keeper, cgroup::Group, protocol::Limits, run::Run, slot};
 
 /// A slot idle for so long ends.
 const IDLE: Duration = Duration::from_secs(300);
+/// How long slots may take to end when the keeper leaves.
+const END: Duration = Duration::from_secs(10);
 /// A slot's thread does little: it prepares a command and waits for it.
 const STACK_BYTES: usize = 256 * 1024;
 
@@ -25,15 +27,28 @@ pub(super) struct Slots {
     /// Slots whose thread has ended, or soon will; their groups are to be removed.
     ended: Mutex<Vec<Arc<Slot>>>,
     made: AtomicU64,
+    removed: AtomicU64,
 }
 
 /// One slot.
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) group: Arc<Group>,
-    next: Mutex<Option<Arc<Run>>>,
+    next: Mutex<Next>,
     given: Condvar,
     thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What a slot is to do next.
+#[derive(Debug, Default)]
+enum Next {
+    /// Wait.
+    #[default]
+    Nothing,
+    /// This run.
+    Run(Arc<Run>),
+    /// End.
+    End,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -45,7 +60,7 @@ impl Slots {
     pub(super) fn give(&self, keeper: &Arc<Keeper>, run: Arc<Run>) -> io::Result<()> {
         match self.take_idle(&run.request.limits) {
             Some(slot) => {
-                slot.give(run);
+                slot.give(Next::Run(run));
                 Ok(())
             }
             None => self.make(keeper, run),
@@ -61,11 +76,12 @@ impl Slots {
     }
 
     fn make(&self, keeper: &Arc<Keeper>, run: Arc<Run>) -> io::Result<()> {
-        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        let number = self.made.load(Ordering::Relaxed);
         let group = Arc::new(keeper.root.group(number)?);
+        self.made.fetch_add(1, Ordering::Relaxed);
         let slot = Arc::new(Slot {
             group,
-            next: Mutex::new(Some(run)),
+            next: Mutex::new(Next::Run(run)),
             given: Condvar::new(),
             thread: Mutex::default(),
         });
@@ -77,6 +93,7 @@ impl Slots {
                 Ok(())
             }
             Err(error) => {
+                self.removed.fetch_add(1, Ordering::Relaxed);
                 slot.group.remove()?;
                 Err(error)
             }
@@ -107,28 +124,48 @@ impl Slots {
             if thread.is_some_and(|thread| thread.join().is_err()) {
                 tracing::error!("the thread of a slot has panicked");
             }
+            self.removed.fetch_add(1, Ordering::Relaxed);
             slot.group.remove()?;
+        }
+        Ok(())
+    }
+
+    /// Ends all slots, which have no runs any more, and waits for it.
+    pub(super) fn end_all(&self) -> io::Result<()> {
+        let deadline = Instant::now() + END;
+        while self.removed.load(Ordering::Relaxed) < self.made.load(Ordering::Relaxed) {
+            if Instant::now() > deadline {
+                return Err(io::Error::other("the threads of some slots do not end"));
+            }
+            // One that has just seen its run to the end may come back while we look.
+            for slot in std::mem::take(&mut *locked(&self.idle)) {
+                slot.give(Next::End);
+            }
+            self.clear_ended()?;
+            thread::sleep(Duration::from_millis(1));
         }
         Ok(())
     }
 }
 
 impl Slot {
-    fn give(&self, run: Arc<Run>) {
-        *locked(&self.next) = Some(run);
+    fn give(&self, next: Next) {
+        *locked(&self.next) = next;
         self.given.notify_one();
     }
 
-    /// Waits for the next run; `None` when the slot has been idle for long and is out of use.
+    /// Waits for the next run; `None` when the slot is out of use, told so or idle for long.
     pub(super) fn next(self: &Arc<Self>, slots: &Slots) -> Option<Arc<Run>> {
         let mut next = locked(&self.next);
         loop {
-            if let Some(run) = next.take() {
-                return Some(run);
+            match std::mem::take(&mut *next) {
+                Next::Run(run) => return Some(run),
+                Next::End => return None,
+                Next::Nothing => {}
             }
             let (again, waited) = self.given.wait_timeout(next, IDLE).unwrap_or_else(PoisonError::into_inner);
             next = again;
-            if waited.timed_out() && next.is_none() {
+            if waited.timed_out() && matches!(*next, Next::Nothing) {
                 // Not under the lock: who gives a run holds that of the slots first.
                 drop(next);
                 if slots.retire(self) {

@@ -28,14 +28,21 @@ impl Command {
     pub(super) fn new(request: &StartRequest, mark: Option<(&str, &str)>) -> Result<Self, String> {
         let program = super::program::resolve(request)?;
         let env = request.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let env = env.chain(mark).map(|(name, value)| text(format!("{name}={value}"), "environment variable"));
+        let env =
+            env.chain(mark).map(|(name, value)| text(format!("{name}={value}"), "environment variable"));
         Ok(Self {
             program: path(&program, "program")?,
-            argv: request.argv.iter().map(|argument| text(argument.as_str(), "argument")).collect::<Result<_, _>>()?,
+            argv: request
+                .argv
+                .iter()
+                .map(|argument| text(argument.as_str(), "argument"))
+                .collect::<Result<_, _>>()?,
             env: env.collect::<Result<_, _>>()?,
             cwd: path(&request.cwd, "working folder")?,
             stdout: path(&request.stdout, "stdout")?,
-            stderr: (request.stderr != request.stdout).then(|| path(&request.stderr, "stderr")).transpose()?,
+            stderr: (request.stderr != request.stdout)
+                .then(|| path(&request.stderr, "stderr"))
+                .transpose()?,
         })
     }
 
@@ -80,7 +87,13 @@ impl Command {
         let write = libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_NOCTTY;
         // SAFETY: `actions` is initialised, and copies the paths given to it.
         unsafe {
-            check(libc::posix_spawn_file_actions_addopen(actions, 0, c"/dev/null".as_ptr(), libc::O_RDONLY, 0))?;
+            check(libc::posix_spawn_file_actions_addopen(
+                actions,
+                0,
+                c"/dev/null".as_ptr(),
+                libc::O_RDONLY,
+                0,
+            ))?;
             check(libc::posix_spawn_file_actions_addopen(actions, 1, self.stdout.as_ptr(), write, 0o600))?;
             match &self.stderr {
                 Some(stderr) => {

@@ -8,17 +8,18 @@ use tokio::{io::AsyncReadExt, net::UnixStream, time::timeout};
 
 use crate::node::{self, Cgroups, Node, PATIENCE, alive};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn an_agent_that_comes_back_finds_what_runs_and_what_has_ended() {
     let mut node = Node::new(Cgroups::With).await;
-    let (running, ending) = (node.shell(1, "exec sleep 1000"), node.shell(2, "while [ ! -e go ]; do sleep 0.01; done; exit 9"));
+    let (running, ending) =
+        (node.shell(1, "exec sleep 1000"), node.shell(2, "while [ ! -e go ]; do sleep 0.01; done; exit 9"));
     node.start(running).await;
     node.start(ending).await;
     let keeper = node.agent.pid;
     let (first, second) = (node.started(1).await, node.started(2).await);
     node.agent_vanishes().await;
     std::fs::write(node.path("go"), "").unwrap();
-    crate::node::until("the second has ended", || !alive(second));
+    node::until("the second has ended", || !alive(second));
     node.reconnect().await;
     assert_eq!(node.agent.pid, keeper);
     assert_eq!(node.exit_from_list(2).await.outcome, Outcome::Code(9));
@@ -30,7 +31,7 @@ async fn an_agent_that_comes_back_finds_what_runs_and_what_has_ended() {
     assert_eq!(listed.iter().map(|status| status.fence).collect::<Vec<_>>(), [1]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_second_start_of_a_fence_is_answered_and_starts_nothing() {
     let mut node = Node::new(Cgroups::With).await;
     let request = node.shell(1, "echo once; while [ ! -e go ]; do sleep 0.01; done");
@@ -51,7 +52,7 @@ async fn a_second_start_of_a_fence_is_answered_and_starts_nothing() {
     assert_eq!(node.text("1.out"), "once\n");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_new_agent_takes_the_place_of_the_old_one() {
     let mut node = Node::new(Cgroups::With).await;
     let mut second = KeeperHandle::connect(node.folder.path()).await.unwrap().expect("a keeper is there");
@@ -60,7 +61,7 @@ async fn a_new_agent_takes_the_place_of_the_old_one() {
     assert!(timeout(PATIENCE, second.next()).await.unwrap().is_some());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn what_is_no_agent_is_hung_up_on_and_does_not_disturb() {
     let mut node = Node::new(Cgroups::With).await;
     for bytes in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0, 0, 0, 1, 0xa4, 0, 0, 0]] {
@@ -73,7 +74,7 @@ async fn what_is_no_agent_is_hung_up_on_and_does_not_disturb() {
     assert_eq!(node.run(1, "exit 4").await.outcome, Outcome::Code(4));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn the_socket_is_its_owners_alone() {
     let node = Node::new(Cgroups::With).await;
     for file in ["keeper.sock", "keeper.journal", "keeper.lock", "keeper.log"] {
@@ -83,7 +84,7 @@ async fn the_socket_is_its_owners_alone() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn two_agents_at_once_start_one_keeper() {
     let mut node = Node::new(Cgroups::With).await;
     node.dismiss();
@@ -96,7 +97,7 @@ async fn two_agents_at_once_start_one_keeper() {
     assert_eq!([one, two], [node.agent.pid; 2]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn an_agent_that_reads_nothing_blocks_nobody() {
     let mut node = Node::new(Cgroups::With).await;
     for fence in 0..20 {
@@ -112,7 +113,7 @@ async fn an_agent_that_reads_nothing_blocks_nobody() {
     asks.extend(node::frames(&[ToKeeper::Start(run)]));
     let mut deaf = deaf;
     tokio::io::AsyncWriteExt::write_all(&mut deaf, &asks).await.unwrap();
-    crate::node::until("the run has run", || node.path("ran").exists());
+    node::until("the run has run", || node.path("ran").exists());
     node.reconnect().await;
     assert_eq!(node.exit_from_list(100).await.outcome, Outcome::Code(0));
 }

@@ -6,7 +6,7 @@ use tidegate_worker::keeper::protocol::{Outcome, Phase};
 
 use crate::node::{Cgroups, Node, alive, number_in};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_new_keeper_kills_what_the_dead_one_left_and_reports_it_lost() {
     for cgroups in [Cgroups::With, Cgroups::Without] {
         let mut node = Node::new(cgroups).await;
@@ -18,7 +18,12 @@ async fn a_new_keeper_kills_what_the_dead_one_left_and_reports_it_lost() {
         let request = node.shell(2, line);
         node.start(request.clone()).await;
         let main = node.started(2).await;
-        let pids = [main, number_in(&node.path("ready")), number_in(&node.path("child")), number_in(&node.path("escaped"))];
+        let pids = [
+            main,
+            number_in(&node.path("ready")),
+            number_in(&node.path("child")),
+            number_in(&node.path("escaped")),
+        ];
         assert!(pids.iter().all(|&pid| alive(pid)));
         node.kill_keeper().await;
         assert!(pids.iter().all(|&pid| !alive(pid)), "{cgroups:?}: {pids:?}");
@@ -35,7 +40,7 @@ async fn a_new_keeper_kills_what_the_dead_one_left_and_reports_it_lost() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn deaths_at_any_moment_lose_no_exit_and_run_nothing_twice() {
     for cgroups in [Cgroups::With, Cgroups::Without] {
         let mut node = Node::new(cgroups).await;
@@ -60,7 +65,9 @@ async fn deaths_at_any_moment_lose_no_exit_and_run_nothing_twice() {
                 };
                 match exit.outcome {
                     Outcome::Code(3) => {}
-                    Outcome::Lost { .. } => assert!(attempt.fence >= first + u64::from(through), "{attempt:?}"),
+                    Outcome::Lost { .. } => {
+                        assert!(attempt.fence >= first + u64::from(through), "{attempt:?}")
+                    }
                     _ => panic!("{attempt:?}"),
                 }
             }
@@ -72,7 +79,7 @@ async fn deaths_at_any_moment_lose_no_exit_and_run_nothing_twice() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_torn_end_of_the_journal_costs_nothing_before_it() {
     let mut node = Node::new(Cgroups::With).await;
     node.run(1, "exit 5").await;

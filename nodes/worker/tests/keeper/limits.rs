@@ -7,7 +7,7 @@ use crate::node::{Cgroups, Node};
 /// Asks for 200 MiB and touches it.
 const HUNGRY: &str = "exec /usr/bin/env python3 -c 'b = bytearray(200 << 20); print(len(b))'";
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn more_memory_than_allowed_is_killed_and_said() {
     let Some(mut node) = Node::confined("more_memory_than_allowed_is_killed_and_said").await else {
         return;
@@ -31,7 +31,7 @@ async fn more_memory_than_allowed_is_killed_and_said() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_child_killed_for_memory_is_said_though_the_command_goes_on() {
     let Some(mut node) = Node::confined("a_child_killed_for_memory_is_said").await else {
         return;
@@ -43,7 +43,7 @@ async fn a_child_killed_for_memory_is_said_though_the_command_goes_on() {
     assert_eq!((exit.outcome, exit.oom_killed), (Outcome::Code(0), true));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn no_more_processes_than_allowed() {
     let Some(mut node) = Node::confined("no_more_processes_than_allowed").await else {
         return;
@@ -65,7 +65,7 @@ except OSError as error:
     assert_eq!(node.text("1.out"), format!("7 {}\n", libc::EAGAIN));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn no_more_cpu_than_allowed() {
     let Some(mut node) = Node::confined("no_more_cpu_than_allowed").await else {
         return;
@@ -77,10 +77,7 @@ while time.monotonic() < end: pass
 ";
     let mut request = node.shell(1, "");
     request.argv = ["python3", "-c", script].map(str::to_owned).into();
-    request.limits = Limits {
-        cpu_milli: Some(200),
-        ..Limits::default()
-    };
+    request.limits = Limits { cpu_milli: Some(200), ..Limits::default() };
     node.start(request).await;
     let exit = node.exit(1).await;
     let wall = exit.ended_unix_us - exit.started_unix_us;
@@ -88,7 +85,7 @@ while time.monotonic() < end: pass
     assert!(exit.cpu_us * 10 < wall * 4, "{} us of CPU in {wall} us", exit.cpu_us);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn without_cgroups_it_says_that_nothing_is_enforced() {
     let node = Node::new(Cgroups::Without).await;
     let confinement = &node.agent.confinement;

@@ -1,12 +1,16 @@
 //! Logs that grow without end.
 
-use std::{fs, io::{Read, Seek, SeekFrom}, os::unix::fs::MetadataExt};
+use std::{
+    fs,
+    io::{Read, Seek, SeekFrom},
+    os::unix::fs::MetadataExt,
+};
 
 use tidegate_worker::keeper::protocol::Outcome;
 
 use crate::node::{Cgroups, Node};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_gigabyte_of_output_leaves_its_head_and_tail() {
     const LIMIT: u64 = 16 << 20;
     let mut node = Node::new(Cgroups::With).await;
@@ -32,7 +36,7 @@ async fn a_gigabyte_of_output_leaves_its_head_and_tail() {
     assert!(tail.starts_with("xxxx") && tail.ends_with("x\nlast\n"));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_log_that_grows_is_cut_while_its_run_lives() {
     let mut node = Node::new(Cgroups::Without).await;
     let mut request = node.shell(1, "yes & echo $! > ready; wait");
@@ -40,6 +44,7 @@ async fn a_log_that_grows_is_cut_while_its_run_lives() {
     node.start(request).await;
     let log = node.path("1.out");
     crate::node::until("the log is cut", || {
-        fs::metadata(&log).is_ok_and(|metadata| metadata.len() > 4 << 20 && metadata.blocks() * 512 < metadata.len() / 2)
+        fs::metadata(&log)
+            .is_ok_and(|metadata| metadata.len() > 4 << 20 && metadata.blocks() * 512 < metadata.len() / 2)
     });
 }

@@ -10,37 +10,37 @@ use std::{
 
 use tempfile::TempDir;
 use tidegate_worker::keeper::{
-    KeeperConfig, client::{KeeperHandle, Launch},
+    client::{KeeperHandle, Launch},
     protocol::{AttemptStatus, Exit, FRAME_MAX_BYTES, FromKeeper, Limits, Phase, StartRequest, ToKeeper},
 };
 use tokio::time::timeout;
 
 /// How long anything may take before a test gives up.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Whether the keeper is to use cgroups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cgroups {
+pub(crate) enum Cgroups {
     With,
     Without,
 }
 
 /// One node.
-pub struct Node {
-    pub folder: TempDir,
-    pub agent: KeeperHandle,
+pub(crate) struct Node {
+    pub(crate) folder: TempDir,
+    pub(crate) agent: KeeperHandle,
     launch: Launch,
     /// What has been heard and not asked for yet.
     started: BTreeMap<u64, u32>,
     failed: BTreeMap<u64, String>,
     exits: BTreeMap<u64, Exit>,
-    pub exits_heard: usize,
+    pub(crate) exits_heard: usize,
     listed: Vec<AttemptStatus>,
     list_complete: bool,
 }
 
 impl Node {
-    pub async fn new(cgroups: Cgroups) -> Self {
+    pub(crate) async fn new(cgroups: Cgroups) -> Self {
         let folder = TempDir::new().unwrap();
         let launch = launch(folder.path(), cgroups);
         let agent = KeeperHandle::connect_or_start(folder.path(), &launch).await.unwrap();
@@ -58,7 +58,7 @@ impl Node {
     }
 
     /// A node with cgroups, or `None`, saying why, where this machine has none for us.
-    pub async fn confined(test: &str) -> Option<Self> {
+    pub(crate) async fn confined(test: &str) -> Option<Self> {
         let node = Self::new(Cgroups::With).await;
         if node.agent.confinement.memory && node.agent.confinement.pids && node.agent.confinement.cpu {
             return Some(node);
@@ -67,24 +67,24 @@ impl Node {
         None
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn text(&self, name: &str) -> String {
+    pub(crate) fn text(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap()
     }
 
     /// A request to run a line of shell.
-    pub fn shell(&self, fence: u64, line: &str) -> StartRequest {
+    pub(crate) fn shell(&self, fence: u64, line: &str) -> StartRequest {
         request(fence, &["/bin/sh", "-c", line], self.folder.path())
     }
 
-    pub async fn start(&mut self, request: StartRequest) {
+    pub(crate) async fn start(&mut self, request: StartRequest) {
         self.agent.send(&ToKeeper::Start(request)).await.unwrap();
     }
 
-    pub async fn started(&mut self, fence: u64) -> u32 {
+    pub(crate) async fn started(&mut self, fence: u64) -> u32 {
         loop {
             if let Some(pid) = self.started.get(&fence) {
                 return *pid;
@@ -93,7 +93,7 @@ impl Node {
         }
     }
 
-    pub async fn failed(&mut self, fence: u64) -> String {
+    pub(crate) async fn failed(&mut self, fence: u64) -> String {
         loop {
             assert!(!self.started.contains_key(&fence), "it was started");
             if let Some(error) = self.failed.get(&fence) {
@@ -103,7 +103,7 @@ impl Node {
         }
     }
 
-    pub async fn exit(&mut self, fence: u64) -> Exit {
+    pub(crate) async fn exit(&mut self, fence: u64) -> Exit {
         loop {
             assert!(!self.failed.contains_key(&fence), "not started: {}", self.failed[&fence]);
             if let Some(exit) = self.exits.get(&fence) {
@@ -114,13 +114,13 @@ impl Node {
     }
 
     /// Runs a line of shell to its end.
-    pub async fn run(&mut self, fence: u64, line: &str) -> Exit {
+    pub(crate) async fn run(&mut self, fence: u64, line: &str) -> Exit {
         let request = self.shell(fence, line);
         self.start(request).await;
         self.exit(fence).await
     }
 
-    pub async fn list(&mut self) -> Vec<AttemptStatus> {
+    pub(crate) async fn list(&mut self) -> Vec<AttemptStatus> {
         self.listed.clear();
         self.list_complete = false;
         self.agent.send(&ToKeeper::List).await.unwrap();
@@ -148,7 +148,7 @@ impl Node {
     }
 
     /// The agent goes away.
-    pub async fn agent_vanishes(&mut self) {
+    pub(crate) async fn agent_vanishes(&mut self) {
         // A handle whose other end hangs up at once, in the place of the real one.
         let (orders, news) = KeeperHandle::connect(self.folder.path()).await.unwrap().unwrap().split();
         drop((orders, news));
@@ -157,23 +157,25 @@ impl Node {
     }
 
     /// The exit of an attempt, asked for until it is there.
-    pub async fn exit_from_list(&mut self, fence: u64) -> Exit {
+    pub(crate) async fn exit_from_list(&mut self, fence: u64) -> Exit {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let listed = self.list().await;
-            if let Some(Phase::Exited(exit)) = listed.into_iter().find(|one| one.fence == fence).map(|one| one.phase) {
+            if let Some(Phase::Exited(exit)) =
+                listed.into_iter().find(|one| one.fence == fence).map(|one| one.phase)
+            {
                 return exit;
             }
             assert!(Instant::now() < deadline, "attempt {fence} has no exit");
         }
     }
 
-    pub fn launch(&self) -> Launch {
+    pub(crate) fn launch(&self) -> Launch {
         self.launch.clone()
     }
 
     /// The agent comes back, knowing nothing; the keeper may be another one by then.
-    pub async fn reconnect(&mut self) {
+    pub(crate) async fn reconnect(&mut self) {
         self.agent = KeeperHandle::connect_or_start(self.folder.path(), &self.launch).await.unwrap();
         self.started.clear();
         self.failed.clear();
@@ -181,7 +183,7 @@ impl Node {
     }
 
     /// The keeper dies and a new one takes its place.
-    pub async fn kill_keeper(&mut self) {
+    pub(crate) async fn kill_keeper(&mut self) {
         let pid = self.agent.pid;
         kill(pid, libc::SIGKILL);
         until("the keeper is dead", || !alive(pid));
@@ -190,7 +192,7 @@ impl Node {
     }
 
     /// Lets the keeper go, and waits for it.
-    pub fn dismiss(&mut self) {
+    pub(crate) fn dismiss(&mut self) {
         let pid = self.agent.pid;
         if alive(pid) {
             kill(pid, libc::SIGTERM);
@@ -213,7 +215,7 @@ impl Drop for Node {
 }
 
 /// A request to run `argv` in `folder`, with its logs there.
-pub fn request(fence: u64, argv: &[&str], folder: &Path) -> StartRequest {
+pub(crate) fn request(fence: u64, argv: &[&str], folder: &Path) -> StartRequest {
     StartRequest {
         fence,
         argv: argv.iter().map(|&argument| argument.to_owned()).collect(),
@@ -229,35 +231,25 @@ pub fn request(fence: u64, argv: &[&str], folder: &Path) -> StartRequest {
 }
 
 fn launch(folder: &Path, cgroups: Cgroups) -> Launch {
-    let told = format!("keeper-of={cgroups:?}={}", folder.display());
-    let arguments = ["--ignored", "--exact", "--nocapture", "--test-threads=1", "keeper_process", &told];
+    let folder = folder.to_str().unwrap();
+    let mut arguments = vec!["--folder", folder, "--node", "test"];
+    if cgroups == Cgroups::Without {
+        arguments.push("--no-cgroups");
+    }
     Launch {
-        program: std::env::current_exe().unwrap(),
-        arguments: arguments.map(Into::into).into(),
+        program: env!("CARGO_BIN_EXE_tidegate-keeper").into(),
+        arguments: arguments.into_iter().map(Into::into).collect(),
     }
 }
 
-pub fn be_the_keeper_if_told() {
-    let told = std::env::args().find_map(|argument| argument.strip_prefix("keeper-of=").map(str::to_owned));
-    let Some((cgroups, folder)) = told.as_deref().and_then(|told| told.split_once('=')) else {
-        println!("skipped: keeper_process: nobody asked for a keeper");
-        return;
-    };
-    let config = KeeperConfig {
-        cgroups: cgroups == "With",
-        ..KeeperConfig::new(folder, "test")
-    };
-    tidegate_worker::keeper::run(config).unwrap();
-}
-
 /// Orders as they go over the socket.
-pub fn frames(orders: &[ToKeeper]) -> Vec<u8> {
+pub(crate) fn frames(orders: &[ToKeeper]) -> Vec<u8> {
     let encode = |order| tidegate_transport::frame::encode(order, FRAME_MAX_BYTES).unwrap();
     orders.iter().flat_map(encode).collect()
 }
 
 /// The cgroups made for a folder that are still there.
-pub fn cgroups_of(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn cgroups_of(folder: &Path) -> Vec<PathBuf> {
     use std::os::unix::fs::MetadataExt;
     let metadata = fs::metadata(folder).unwrap();
     let name = format!("tidegate-test-{:x}-{:x}", metadata.dev(), metadata.ino());
@@ -277,18 +269,18 @@ pub fn cgroups_of(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Whether a process lives; a zombie does not.
-pub fn alive(pid: u32) -> bool {
+pub(crate) fn alive(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
-pub fn kill(pid: u32, signal: i32) {
+pub(crate) fn kill(pid: u32, signal: i32) {
     // SAFETY: a plain system call.
     assert_eq!(unsafe { libc::kill(pid as i32, signal) }, 0, "cannot signal {pid}");
 }
 
 /// Waits for a state that must come.
-pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !holds() {
         assert!(Instant::now() < deadline, "this did not come: {what}");
@@ -297,7 +289,7 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// Waits until a file holds a number, and gives it.
-pub fn number_in(path: &Path) -> u32 {
+pub(crate) fn number_in(path: &Path) -> u32 {
     let mut number = None;
     until(&format!("a number in {}", path.display()), || {
         let text = fs::read_to_string(path).unwrap_or_default();

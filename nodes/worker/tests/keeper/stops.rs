@@ -29,7 +29,7 @@ async fn stop(node: &Node, fence: u64, grace_ms: u64) {
     node.agent.send(&ToKeeper::Stop { fence, grace_ms, cause }).await.unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn what_gets_away_is_killed_after_a_natural_end() {
     for cgroups in [Cgroups::With, Cgroups::Without] {
         let mut node = Node::new(cgroups).await;
@@ -39,7 +39,7 @@ async fn what_gets_away_is_killed_after_a_natural_end() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn what_gets_away_is_killed_on_stop() {
     for cgroups in [Cgroups::With, Cgroups::Without] {
         let mut node = Node::new(cgroups).await;
@@ -55,7 +55,7 @@ async fn what_gets_away_is_killed_on_stop() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn another_runs_processes_are_left_alone() {
     for cgroups in [Cgroups::With, Cgroups::Without] {
         let mut node = Node::new(cgroups).await;
@@ -73,7 +73,7 @@ async fn another_runs_processes_are_left_alone() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn one_that_ignores_sigterm_is_killed_after_its_grace() {
     for cgroups in [Cgroups::With, Cgroups::Without] {
         let mut node = Node::new(cgroups).await;
@@ -86,7 +86,7 @@ async fn one_that_ignores_sigterm_is_killed_after_its_grace() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_shorter_grace_overtakes_a_longer_one() {
     let mut node = Node::new(Cgroups::With).await;
     let request = node.shell(1, "trap '' TERM; echo $$ > ready; while :; do sleep 0.05; done");
@@ -97,7 +97,7 @@ async fn a_shorter_grace_overtakes_a_longer_one() {
     assert_eq!(node.exit(1).await.outcome, Outcome::Signal(libc::SIGKILL));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_child_of_the_command_uses_the_grace_period_too() {
     for cgroups in [Cgroups::With, Cgroups::Without] {
         let mut node = Node::new(cgroups).await;
@@ -113,7 +113,7 @@ async fn a_child_of_the_command_uses_the_grace_period_too() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_fork_bomb_ends() {
     let Some(mut node) = Node::confined("a_fork_bomb_ends").await else {
         return;
@@ -127,7 +127,7 @@ async fn a_fork_bomb_ends() {
     assert_eq!(node.run(2, "exit 0").await.outcome, Outcome::Code(0));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn its_time_is_over_though_no_agent_is_there() {
     for cgroups in [Cgroups::With, Cgroups::Without] {
         let mut node = Node::new(cgroups).await;
@@ -144,7 +144,7 @@ async fn its_time_is_over_though_no_agent_is_there() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_stop_right_behind_a_start_is_not_lost() {
     let mut node = Node::new(Cgroups::With).await;
     for fence in 0..50 {
@@ -158,7 +158,7 @@ async fn a_stop_right_behind_a_start_is_not_lost() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn the_keeper_told_to_leave_stops_its_runs_and_a_later_one_tells_their_ends() {
     let mut node = Node::new(Cgroups::With).await;
     let request = node.shell(1, "exec sleep 1000");

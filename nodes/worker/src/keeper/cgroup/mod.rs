@@ -58,11 +58,19 @@ pub(super) enum Group {
 /// switched cgroups off.
 pub(super) fn detect(name: &str, wanted: bool) -> (Root, Confinement) {
     if !wanted {
-        return (Root::None, none::confinement(vec!["cgroups are switched off by the configuration".to_owned()]));
+        return (
+            Root::None,
+            none::confinement(vec!["cgroups are switched off by the configuration".to_owned()]),
+        );
     }
     let mounts = match mounts::Mounts::read() {
         Ok(mounts) => mounts,
-        Err(error) => return (Root::None, none::confinement(vec![format!("cannot read /proc/self/mountinfo: {error}")])),
+        Err(error) => {
+            return (
+                Root::None,
+                none::confinement(vec![format!("cannot read /proc/self/mountinfo: {error}")]),
+            );
+        }
     };
     let mut notes = Vec::new();
     if let Some(unified) = mounts.unified_with_controllers() {
@@ -217,7 +225,12 @@ pub(super) fn remove_tree(folder: &Path) -> io::Result<()> {
                 super::orphans::reap()?;
                 thread::sleep(Duration::from_millis(1));
             }
-            Err(error) => return Err(io::Error::new(error.kind(), format!("cannot remove {}: {error}", folder.display()))),
+            Err(error) => {
+                return Err(io::Error::new(
+                    error.kind(),
+                    format!("cannot remove {}: {error}", folder.display()),
+                ));
+            }
             Ok(()) => return Ok(()),
         }
     }
@@ -249,6 +262,10 @@ fn members(procs: &Path) -> io::Result<Vec<Pid>> {
 fn set(file: &Path, value: impl ToString) -> io::Result<()> {
     let value = value.to_string();
     // Not `fs::write`, which would create what the kernel does not offer.
-    let write = |file: &Path| io::Write::write_all(&mut fs::OpenOptions::new().write(true).open(file)?, value.as_bytes());
-    write(file).map_err(|error| io::Error::new(error.kind(), format!("cannot write {value} to {}: {error}", file.display())))
+    let write = |file: &Path| {
+        io::Write::write_all(&mut fs::OpenOptions::new().write(true).open(file)?, value.as_bytes())
+    };
+    write(file).map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot write {value} to {}: {error}", file.display()))
+    })
 }

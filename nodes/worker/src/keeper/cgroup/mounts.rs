@@ -66,7 +66,10 @@ fn hierarchy(line: &str, groups: &str) -> Option<Hierarchy> {
     let (controllers, path) = match kind {
         "cgroup2" => (None, groups.find(|(names, _)| names.is_empty())?.1),
         "cgroup" => {
-            let of_mount = |names: &str| !names.is_empty() && names.split(',').all(|name| options.split(',').any(|option| option == name));
+            let of_mount = |names: &str| {
+                !names.is_empty()
+                    && names.split(',').all(|name| options.split(',').any(|option| option == name))
+            };
             let (names, path) = groups.find(|(names, _)| of_mount(names))?;
             (Some(names.split(',').map(str::to_owned).collect()), path)
         }

@@ -13,9 +13,5 @@ pub(super) fn confinement(mut notes: Vec<String>) -> Confinement {
         notes.push("this machine has no cgroup controllers for memory, cpu and pids".to_owned());
     }
     notes.push("limits on memory, cpu and processes are not enforced".to_owned());
-    Confinement {
-        mechanism: "none".to_owned(),
-        notes,
-        ..Confinement::default()
-    }
+    Confinement { mechanism: "none".to_owned(), notes, ..Confinement::default() }
 }

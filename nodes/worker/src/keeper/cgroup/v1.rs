@@ -55,11 +55,7 @@ impl Controllers {
 
     fn join(&self, name: &str) -> Self {
         let below = |folder: &Option<PathBuf>| folder.as_ref().map(|folder| folder.join(name));
-        Self {
-            memory: below(&self.memory),
-            cpu: below(&self.cpu),
-            pids: below(&self.pids),
-        }
+        Self { memory: below(&self.memory), cpu: below(&self.cpu), pids: below(&self.pids) }
     }
 }
 
@@ -101,12 +97,16 @@ impl Root {
         for folder in folders.all() {
             match fs::create_dir(folder) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                    return Err(io::Error::new(error.kind(), format!("cannot make {}: {error}", folder.display())));
+                    return Err(io::Error::new(
+                        error.kind(),
+                        format!("cannot make {}: {error}", folder.display()),
+                    ));
                 }
                 _ => {}
             }
         }
-        let count = folders.pids.as_ref().map(|folder| File::open(folder.join("pids.current"))).transpose()?;
+        let count =
+            folders.pids.as_ref().map(|folder| File::open(folder.join("pids.current"))).transpose()?;
         let group = Group {
             folders,
             limits: Mutex::default(),
@@ -120,7 +120,8 @@ impl Root {
 
 /// Makes a root, empty, and checks that its groups can enforce anything.
 fn usable(folder: &Path, needs: &str) -> io::Result<PathBuf> {
-    let explain = |error: io::Error| io::Error::new(error.kind(), format!("cannot make {}: {error}", folder.display()));
+    let explain =
+        |error: io::Error| io::Error::new(error.kind(), format!("cannot make {}: {error}", folder.display()));
     remove_tree(folder)?;
     fs::create_dir(folder).map_err(explain)?;
     let file = folder.join(needs);
@@ -158,7 +159,8 @@ impl Group {
         if let Some(folder) = &self.folders.cpu
             && now.cpu_milli != limits.cpu_milli
         {
-            let quota = limits.cpu_milli.map(|milli| (u64::from(milli) * CPU_PERIOD_US / 1000).max(CPU_QUOTA_MIN_US));
+            let quota =
+                limits.cpu_milli.map(|milli| (u64::from(milli) * CPU_PERIOD_US / 1000).max(CPU_QUOTA_MIN_US));
             set(&folder.join("cpu.cfs_quota_us"), quota.map_or("-1".to_owned(), |quota| quota.to_string()))?;
             now.cpu_milli = limits.cpu_milli;
         }

@@ -57,20 +57,21 @@ impl Root {
             }
         }
         let why = refused.join("; ");
-        Err(format!("cgroup v2 cannot be used: {why}. A systemd unit needs Delegate=yes and DelegateSubgroup="))
+        Err(format!(
+            "cgroup v2 cannot be used: {why}. A systemd unit needs Delegate=yes and DelegateSubgroup="
+        ))
     }
 
     fn make_below(parent: &Path, home: &Path, name: &str) -> io::Result<Self> {
         let folder = parent.join(name);
         remove_tree(&folder)?;
-        fs::create_dir(&folder).map_err(|error| io::Error::new(error.kind(), format!("cannot make {}: {error}", folder.display())))?;
+        fs::create_dir(&folder).map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot make {}: {error}", folder.display()))
+        })?;
         let offered = fs::read_to_string(parent.join("cgroup.controllers"))?;
-        let offered: Vec<&str> = offered.split_ascii_whitespace().filter(|name| CONTROLLERS.contains(name)).collect();
-        let root = Self {
-            folder,
-            home: home.to_owned(),
-            enforced: confinement(&offered),
-        };
+        let offered: Vec<&str> =
+            offered.split_ascii_whitespace().filter(|name| CONTROLLERS.contains(name)).collect();
+        let root = Self { folder, home: home.to_owned(), enforced: confinement(&offered) };
         match root.enable(parent, &offered) {
             Ok(()) => Ok(root),
             Err(error) => {
@@ -124,7 +125,9 @@ impl Root {
 
     pub(super) fn group(&self, number: u64) -> io::Result<Group> {
         let folder = self.folder.join(format!("slot-{number}"));
-        fs::create_dir(&folder).map_err(|error| io::Error::new(error.kind(), format!("cannot make {}: {error}", folder.display())))?;
+        fs::create_dir(&folder).map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot make {}: {error}", folder.display()))
+        })?;
         Ok(Group {
             directory: File::open(&folder)?,
             events: File::open(folder.join("cgroup.events"))?,
@@ -169,7 +172,8 @@ impl Group {
             now.memory_bytes = limits.memory_bytes;
         }
         if self.enforced.cpu && now.cpu_milli != limits.cpu_milli {
-            let quota = limits.cpu_milli.map(|milli| (u64::from(milli) * CPU_PERIOD_US / 1000).max(CPU_QUOTA_MIN_US));
+            let quota =
+                limits.cpu_milli.map(|milli| (u64::from(milli) * CPU_PERIOD_US / 1000).max(CPU_QUOTA_MIN_US));
             set(&self.folder.join("cpu.max"), format!("{} {CPU_PERIOD_US}", value(quota)))?;
             now.cpu_milli = limits.cpu_milli;
         }

@@ -1,0 +1,14 @@
+//! What goes between the node and a controller beside messages: blobs, and live logs.
+
+mod addresses;
+mod cache;
+mod fetch;
+mod logs;
+mod put;
+mod remote;
+
+pub(crate) use addresses::next_address;
+pub(crate) use cache::Cache;
+pub(crate) use logs::serve;
+pub(crate) use put::{Contents, Source};
+pub(crate) use remote::{Remote, RemoteError};
