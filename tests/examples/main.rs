@@ -1,0 +1,1 @@
+//! The job and pool files in `examples/`, read as users' files are read.

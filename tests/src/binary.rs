@@ -1,0 +1,26 @@
+//! Where the program under test is.
+
+use std::{env, path::PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+/// The `tidegate` under test: `TIDEGATE_BIN`, else the one in the folder that this test was built into.
+///
+/// # Errors
+/// It is not there: nothing here builds it, `make test` does.
+pub fn tidegate_binary() -> Result<PathBuf> {
+    if let Some(path) = env::var_os("TIDEGATE_BIN") {
+        let path = PathBuf::from(path);
+        return path.canonicalize().with_context(|| format!("TIDEGATE_BIN names {}", path.display()));
+    }
+    let test = env::current_exe().context("the test's own program is not known")?;
+    // target/PROFILE/deps/story-0123456789abcdef
+    let beside = test.ancestors().nth(2).map(|profile| profile.join("tidegate"));
+    match beside {
+        Some(path) if path.is_file() => Ok(path),
+        beside => bail!(
+            "the program under test is not at {}: build it by `cargo build -p tidegate`, or name it in TIDEGATE_BIN",
+            beside.unwrap_or_default().display()
+        ),
+    }
+}

@@ -1,0 +1,149 @@
+//! The processes of a server's nodes, found as the server finds them: by the marks that they carry.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use rustix::{
+    io::Errno,
+    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
+};
+
+use crate::wait;
+
+/// The variable of a node's agent and keeper: the id of the node's folder.
+const NODE_MARK: &str = "TIDEGATE_NODE_MARK";
+/// The variable of a run where there are no cgroups: the folder's id, `:`, and more.
+const RUN_MARK: &str = "TIDEGATE_ATTEMPT";
+
+/// What a process of a node does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Talks to the controllers.
+    Agent,
+    /// Owns the runs.
+    Keeper,
+    /// Belongs to a run.
+    Run,
+}
+
+/// A process of a node, never mistaken for a later one with the same id.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Process {
+    /// What it does.
+    pub role: Role,
+    /// Its process id.
+    pub pid: i32,
+    /// Its node's folder.
+    pub folder: PathBuf,
+    started: u64,
+}
+
+impl Process {
+    /// Whether it lives.
+    pub fn is_alive(&self) -> bool {
+        stat(self.pid).is_some_and(|(started, ended)| started == self.started && !ended)
+    }
+
+    /// Kills it by SIGKILL and waits until it is dead. To be dead already is as good.
+    ///
+    /// # Errors
+    /// It does not die.
+    pub fn kill(&self) -> Result<()> {
+        self.signal(Signal::KILL)?;
+        wait::until(&format!("the death of process {}", self.pid), || Ok((!self.is_alive()).then_some(())))
+    }
+
+    /// Sends a signal, if it lives.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let Some(pid) = Pid::from_raw(self.pid) else { return Ok(()) };
+        let sent = match pidfd_open(pid, PidfdFlags::empty()) {
+            // Looked at after the opening: if it is the same now, the descriptor is its own.
+            Ok(process) if self.is_alive() => pidfd_send_signal(process, signal),
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        };
+        match sent {
+            Ok(()) | Err(Errno::SRCH) => Ok(()),
+            Err(error) => Err(error).with_context(|| format!("cannot signal process {}", self.pid)),
+        }
+    }
+}
+
+/// The folders of a server's nodes, with their ids: what its processes and cgroups are marked by.
+pub(crate) fn node_folders(data: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let nodes = data.join("nodes");
+    if !nodes.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for entry in fs::read_dir(&nodes)? {
+        let path = entry?.path();
+        // It may be on its way out.
+        let Ok(metadata) = fs::metadata(&path) else { continue };
+        if metadata.is_dir() {
+            found.push((format!("{:x}-{:x}", metadata.dev(), metadata.ino()), path));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// All living processes of the nodes with these folders, by role, then by process id.
+pub(crate) fn of_nodes(folders: &[(String, PathBuf)]) -> Result<Vec<Process>> {
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
+        found.extend(look(pid, folders));
+    }
+    Ok(found.into_iter().collect())
+}
+
+/// The process, if it lives and belongs to one of the nodes.
+fn look(pid: i32, folders: &[(String, PathBuf)]) -> Option<Process> {
+    let (started, ended) = stat(pid)?;
+    if ended || pid.cast_unsigned() == std::process::id() {
+        return None;
+    }
+    // What may not be read belongs to another user, and so to none of our nodes.
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    let variable = |name: &str| {
+        let of = |variable: &[u8]| Some(variable.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?.to_vec());
+        String::from_utf8(environment.split(|byte| *byte == 0).find_map(of)?).ok()
+    };
+    let (node, run_of) = (variable(NODE_MARK), variable(RUN_MARK));
+    let (id, folder) = folders.iter().find(|(id, _)| {
+        node.as_deref() == Some(id)
+            || run_of.as_deref().and_then(|mark| mark.split_once(':')).is_some_and(|(of, _)| of == id)
+            || groups.split(['/', '\n']).any(|group| crate::cgroups::is_of(group, id))
+    })?;
+    let role = match node.as_deref() == Some(id) {
+        true if arguments(pid).iter().any(|argument| argument == "keeper") => Role::Keeper,
+        true => Role::Agent,
+        false => Role::Run,
+    };
+    Some(Process { role, pid, folder: folder.clone(), started })
+}
+
+fn arguments(pid: i32) -> Vec<String> {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    line.split(|byte| *byte == 0).map(|argument| String::from_utf8_lossy(argument).into_owned()).collect()
+}
+
+/// When a process was started, in ticks since the kernel was; and whether it has ended and waits to be reaped.
+pub(crate) fn stat(pid: i32) -> Option<(u64, bool)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The command's name, in parentheses, may hold anything, parentheses and spaces too.
+    let (_, rest) = stat.rsplit_once(") ")?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    Some((fields.get(19)?.parse().ok()?, matches!(*fields.first()?, "Z" | "X")))
+}

@@ -1,0 +1,1 @@
+//! The support library against a real server.
