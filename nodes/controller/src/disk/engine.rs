@@ -46,8 +46,8 @@ pub(super) fn open(
 /// of a log closed a moment ago.
 fn wait_for_lock(folder: &Path) -> Result<(), LogError> {
     let path = folder.join("LOCK");
-    match pidfile::lock(&path) {
-        Ok(_) => Ok(()),
+    match pidfile::wait_until_free(&path) {
+        Ok(()) => Ok(()),
         Err(LockError::Io(source)) => Err(LogError::io("lock", &path)(source)),
         Err(LockError::Held(holder)) => Err(LogError::Engine {
             action: "open",

@@ -11,6 +11,8 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 
+use super::reserve::is_full;
+
 /// How long a lock may outlive its holder: a child that the holder was just starting shares it until it runs its
 /// own program.
 const LINGER: Duration = Duration::from_secs(1);
@@ -35,6 +37,25 @@ impl From<std::io::Error> for LockError {
 /// The kernel drops the lock with the process, however that ends; a file left behind blocks nobody. Child
 /// processes do not keep it: the file is closed on exec.
 pub(super) fn lock(path: &Path) -> Result<File, LockError> {
+    let mut file = take(path)?;
+    file.rewind()?;
+    // In place and of one length, so that a file once made needs no more space.
+    match file.write_all(format!("{:<20}\n", std::process::id()).as_bytes()) {
+        // The lock holds all the same; only its message lacks the id.
+        Err(error) if is_full(&error) => {
+            tracing::warn!(file = %path.display(), %error, "cannot note who holds the lock")
+        }
+        result => result?,
+    }
+    Ok(file)
+}
+
+/// Waits until nobody holds `path`, as far as that can be a matter of moments.
+pub(super) fn wait_until_free(path: &Path) -> Result<(), LockError> {
+    take(path).map(drop)
+}
+
+fn take(path: &Path) -> Result<File, LockError> {
     let mut file =
         OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
     let give_up = Instant::now() + LINGER;
@@ -48,9 +69,6 @@ pub(super) fn lock(path: &Path) -> Result<File, LockError> {
         }
         thread::sleep(Duration::from_millis(5));
     }
-    file.set_len(0)?;
-    file.rewind()?;
-    file.write_all(format!("{}\n", std::process::id()).as_bytes())?;
     Ok(file)
 }
 
@@ -65,6 +83,6 @@ fn lives_on(holder: Option<u32>) -> bool {
 fn holder(file: &mut File) -> Option<u32> {
     let mut text = String::new();
     file.rewind().ok()?;
-    file.take(16).read_to_string(&mut text).ok()?;
+    file.take(32).read_to_string(&mut text).ok()?;
     text.trim().parse().ok()
 }

@@ -98,9 +98,10 @@ fn the_log_goes_on_while_its_reserve_lasts() {
     });
     let last = log.last_index();
     assert!((last - at_pressure) * 3000 > 1 << 20, "{at_pressure} to {last}");
-    drop(log);
+    drop((log, folder));
 
     // On a disk that is still full it opens, has everything, and compaction makes space by itself.
+    let folder = DataFolder::open(disk.data()).expect("a usable folder");
     let (mut log, recovered) = DurableLog::open(&folder, options()).expect("a usable log");
     assert_eq!((recovered.last_index, recovered.torn_tail), (last, None));
     log.compact_to(last - 10).expect("compacted");
