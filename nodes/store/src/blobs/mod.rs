@@ -29,10 +29,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 pub use error::StoreError;
+pub(crate) use files::sync_folder;
 pub use lock::FolderLock;
 pub use reader::BlobReader;
 pub use sweep::{BlobInfo, BlobUsage, Removed};
-pub(crate) use files::sync_folder;
 
 use crate::Digest;
 use files::BlobFiles;

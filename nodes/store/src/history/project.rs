@@ -1,4 +1,7 @@
 //! From one event to rows.
+//!
+//! A row that is there already is replaced: history must never refuse what the log says, or no controller
+//! could start again.
 
 use rusqlite::{Connection, OptionalExtension, params};
 use tidegate_scheduler::command::Submit;
@@ -69,7 +72,7 @@ impl At<'_> {
         };
         self.db
             .prepare_cached(
-                "INSERT INTO runs (run, log_index, workspace, name, experiment, pool, display_name, elements,
+                "INSERT OR REPLACE INTO runs (run, log_index, workspace, name, experiment, pool, display_name, elements,
                      submit, submitted)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?
@@ -87,7 +90,7 @@ impl At<'_> {
             ])?;
         for (key, value) in tags {
             self.db
-                .prepare_cached("INSERT INTO tags (run, key, value) VALUES (?1, ?2, ?3)")?
+                .prepare_cached("INSERT OR REPLACE INTO tags (run, key, value) VALUES (?1, ?2, ?3)")?
                 .execute((run.0, key, value))?;
         }
         Ok(())
@@ -96,7 +99,7 @@ impl At<'_> {
     fn started(&self, slot: Slot, fence: Fence, node: NodeId, attempt: u32) -> Done {
         self.db
             .prepare_cached(
-                "INSERT INTO attempts (fence, log_index, run, element, attempt, node, placed)
+                "INSERT OR REPLACE INTO attempts (fence, log_index, run, element, attempt, node, placed)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?
             .execute((fence.0, self.index, slot.run.0, slot.element, attempt, node.0, self.wall))?;
@@ -128,7 +131,7 @@ impl At<'_> {
     fn element_over(&self, slot: Slot, ending: Ending, fence: Option<Fence>, reason: Option<&str>) -> Done {
         self.db
             .prepare_cached(
-                "INSERT INTO elements (run, element, log_index, ended, ending, fence, reason)
+                "INSERT OR REPLACE INTO elements (run, element, log_index, ended, ending, fence, reason)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?
             .execute(params![
@@ -157,7 +160,7 @@ impl At<'_> {
         }
         self.db
             .prepare_cached(
-                "INSERT INTO canceled (run, first, past, log_index, ended) VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT OR REPLACE INTO canceled (run, first, past, log_index, ended) VALUES (?1, ?2, ?3, ?4, ?5)",
             )?
             .execute((run.0, from, to, self.index, self.wall))?;
         self.count_again(run)
@@ -225,7 +228,7 @@ impl At<'_> {
             if first < past {
                 self.db
                     .prepare_cached(
-                        "INSERT INTO canceled (run, first, past, log_index, ended) VALUES (?1, ?2, ?3, ?4, ?5)",
+                        "INSERT OR REPLACE INTO canceled (run, first, past, log_index, ended) VALUES (?1, ?2, ?3, ?4, ?5)",
                     )?
                     .execute((run.0, first, past, index, ended))?;
             }
@@ -268,7 +271,7 @@ impl At<'_> {
     fn event(&self, run: Option<RunId>, node: Option<NodeId>, event: &Event) -> Done {
         self.db
             .prepare_cached(
-                "INSERT INTO events (log_index, position, wall, run, node, what)
+                "INSERT OR REPLACE INTO events (log_index, position, wall, run, node, what)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?
             .execute(params![
