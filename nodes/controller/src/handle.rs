@@ -1,6 +1,6 @@
 //! What others hold of a controller that runs: ask, read, and watch.
 
-use crate::actors::core::{Ask, CoreActor, DrainAll, LetGo, Read};
+use crate::actors::core::{Ask, CoreActor, DrainAll, LetGo, Read, WhenReady};
 use crate::actors::history::{Flush, HistoryActor, Settle};
 use crate::disk::DataFolder;
 use crate::links::Links;
@@ -71,6 +71,13 @@ pub enum LogPiece {
 }
 
 impl Controller {
+    /// Waits until it leads and has applied all that came before: until it can answer.
+    pub(crate) async fn ready(&self) -> Result<(), Stopping> {
+        let (ready, is_ready) = oneshot::channel();
+        self.0.core.do_send(WhenReady(ready));
+        is_ready.await.map_err(|_| Stopping)
+    }
+
     /// Asks for a change; once this answers `Ok` it is durable.
     pub async fn ask(&self, command: ClientCommand) -> Result<Outcome, Refusal> {
         let (answer, answered) = oneshot::channel();

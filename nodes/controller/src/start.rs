@@ -65,6 +65,9 @@ pub enum StartError {
     /// Run history cannot be opened.
     #[error(transparent)]
     History(#[from] HistoryError),
+    /// It failed as soon as it ran.
+    #[error("the controller cannot go on: {0}")]
+    Failed(String),
     /// Workers could not connect.
     #[error(transparent)]
     Network(#[from] NetworkError),
@@ -214,5 +217,9 @@ pub async fn start(config: ControllerConfig) -> Result<Running, StartError> {
     }));
     let arbiters =
         [core_thread, history_thread, net_thread, pool_thread].into_iter().chain(disk_thread).collect();
+    tokio::select! {
+        ready = controller.ready() => ready.map_err(|stopping| StartError::Failed(stopping.to_string()))?,
+        reason = fatal.happened() => return Err(StartError::Failed(reason)),
+    }
     Ok(Running { controller, fatal, notices, arbiters })
 }

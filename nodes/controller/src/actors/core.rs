@@ -24,6 +24,7 @@ pub(crate) struct CoreActor {
     next_token: u64,
     timer: Option<(Millis, SpawnHandle)>,
     drained: Vec<oneshot::Sender<()>>,
+    ready: Vec<oneshot::Sender<()>>,
 }
 
 impl CoreActor {
@@ -36,6 +37,7 @@ impl CoreActor {
             next_token: 0,
             timer: None,
             drained: Vec::new(),
+            ready: Vec::new(),
         }
     }
 
@@ -57,6 +59,9 @@ impl CoreActor {
         self.wiring.pools.settle(self.core.state(), &ctx.address());
         if self.core.is_drained() {
             self.drained.drain(..).for_each(tell);
+        }
+        if self.core.is_leading() {
+            self.ready.drain(..).for_each(tell);
         }
         self.set_timer(ctx);
     }
@@ -191,5 +196,19 @@ impl Handler<LetGo> for CoreActor {
             letting_go.await;
             tell(done);
         });
+    }
+}
+
+/// Say when this member leads and has applied all that came before.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct WhenReady(pub(crate) oneshot::Sender<()>);
+
+impl Handler<WhenReady> for CoreActor {
+    type Result = ();
+
+    fn handle(&mut self, WhenReady(ready): WhenReady, ctx: &mut Context<CoreActor>) {
+        self.ready.push(ready);
+        self.follow(ctx);
     }
 }
