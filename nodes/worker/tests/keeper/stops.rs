@@ -118,7 +118,15 @@ async fn a_fork_bomb_ends() {
     let Some(mut node) = Node::confined("a_fork_bomb_ends").await else {
         return;
     };
-    let mut bomb = node.shell(1, "echo $$ > ready; b() { b & b; }; while :; do b 2> /dev/null; done");
+    let script = "
+import os
+print(os.getpid(), file=open('ready', 'w'), flush=True)
+while True:
+    try: os.fork()
+    except OSError: pass
+";
+    let mut bomb = node.shell(1, "");
+    bomb.argv = ["python3", "-c", script].map(str::to_owned).into();
     bomb.limits.pids = Some(100);
     node.start(bomb).await;
     number_in(&node.path("ready"));
