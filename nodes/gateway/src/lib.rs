@@ -1,1 +1,32 @@
-//! See ARCHITECTURE.md.
+//! The gateway: Tidegate over HTTP.
+//!
+//! REST under `/api/v1`, described at `/openapi.json`; problem documents (RFC 9457) for every error; server-sent events
+//! for logs and state. Every request but `/healthz` and `/readyz` carries the server's token, on loopback too, and the
+//! headers `Host` and `Origin` are checked: any local user or web page could run code otherwise.
+//!
+//! **Sending again is harmless.** A run's name is its idempotency key: the same name and body give the run that is there
+//! (200), another body is a conflict (409). `PUT` and `DELETE` say what is to be, `cancel` answers 0 elements when it was
+//! asked for before. Only `retry` must not be sent blindly again: it queues what has failed since.
+//!
+//! Handlers decide nothing about runs: they ask the [`Controller`](tidegate_controller::Controller), and read what it
+//! and its history say.
+
+pub mod api;
+mod app;
+mod config;
+mod guard;
+mod log_tail;
+mod lookup;
+mod names;
+mod past;
+mod problem;
+mod routes;
+mod server;
+mod stream;
+mod submission;
+mod vocabulary;
+mod watch;
+
+pub use config::{BindError, BodyLimits, GatewayConfig};
+pub use names::friendly_name;
+pub use server::{Gateway, openapi};

@@ -1,0 +1,36 @@
+//! Whether the server is there, and what it can do.
+
+use crate::api::Problem;
+use crate::app::App;
+use crate::problem::Answer;
+use actix_web::{HttpResponse, get, web};
+
+/// Whether the process answers. Needs no token.
+#[utoipa::path(tag = "server", security(()), responses((status = 200, description = "It does")))]
+#[get("/healthz")]
+pub(crate) async fn healthz() -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain").body("ok\n")
+}
+
+/// Whether requests would be served: this controller leads. Needs no token.
+#[utoipa::path(tag = "server", security(()), responses(
+    (status = 200, description = "They would"),
+    (status = 503, description = "They would not", body = crate::routes::ProblemBody),
+))]
+#[get("/readyz")]
+pub(crate) async fn readyz(app: web::Data<App>) -> Answer {
+    match app.read(|core| core.is_leading()).await? {
+        true => Ok(HttpResponse::Ok().content_type("text/plain").body("ready\n")),
+        false => Err(Problem::from(tidegate_scheduler::Refusal::NotLeader)),
+    }
+}
+
+/// This description.
+#[utoipa::path(tag = "server", responses(
+    (status = 200, description = "OpenAPI 3.1 in JSON"),
+    (status = "4XX", description = "A problem", body = crate::routes::ProblemBody, content_type = "application/problem+json"),
+))]
+#[get("/openapi.json")]
+pub(crate) async fn openapi(app: web::Data<App>) -> HttpResponse {
+    HttpResponse::Ok().json(&*app.openapi)
+}
