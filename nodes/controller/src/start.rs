@@ -9,7 +9,7 @@ use crate::actors::pool::Pools;
 use crate::bodies::Bodies;
 use crate::clock::Clock;
 use crate::config::ControllerConfig;
-use crate::disk::{DataFolder, DurableLog, FolderError, LogError, SnapshotError, SnapshotStore, TornTail};
+use crate::disk::{DataFolder, DurableLog, FolderError, LogError, SnapshotError, SnapshotStore};
 use crate::dispatch::Wiring;
 use crate::fatal::Fatal;
 use crate::handle::{Controller, Parts};
@@ -111,7 +111,7 @@ struct Recovered {
 fn recover(folder: &DataFolder, config: &ControllerConfig) -> Result<Recovered, StartError> {
     let mut notices = Vec::new();
     let (log, recovered) = DurableLog::open(folder, config.log.clone())?;
-    notices.extend(recovered.torn_tail.as_ref().map(describe_tail));
+    notices.extend(recovered.torn_tail.as_ref().map(ToString::to_string));
     let snapshots = SnapshotStore::of(folder);
     let latest = snapshots.load_latest()?;
     let refused = latest.refused.iter();
@@ -134,15 +134,6 @@ fn recover(folder: &DataFolder, config: &ControllerConfig) -> Result<Recovered, 
     }
     let restored = Restored { hard_state: recovered.hard_state, point, entries };
     Ok(Recovered { log, snapshots, state, restored, notices })
-}
-
-fn describe_tail(tail: &TornTail) -> String {
-    let TornTail { file, offset, bytes_dropped } = tail;
-    format!(
-        "the last write of the durable log was cut short by a crash: {bytes_dropped} bytes at offset {offset} of \
-         {} were dropped; nothing that was acknowledged is lost",
-        file.display()
-    )
 }
 
 /// Starts a controller. Must be called in an actix system.
