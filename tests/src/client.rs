@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, fs, path::PathBuf, process::Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::{Cluster, Finished, wait};
@@ -69,22 +69,16 @@ impl Cluster {
     /// # Errors
     /// There is none.
     pub fn token(&self) -> Result<String> {
-        fn search(value: &Value, url: &str) -> Option<String> {
-            match value {
-                Value::Object(map) => {
-                    let here = map.values().any(|value| value.as_str() == Some(url));
-                    let token = map.get("token").and_then(Value::as_str);
-                    token
-                        .filter(|_| here)
-                        .map(str::to_owned)
-                        .or_else(|| map.values().find_map(|value| search(value, url)))
-                }
-                Value::Array(list) => list.iter().find_map(|value| search(value, url)),
-                _ => None,
+        let contexts = self.home.path().join("config/tidegate/contexts");
+        for entry in
+            fs::read_dir(&contexts).with_context(|| format!("no contexts in {}", contexts.display()))?
+        {
+            let Ok(context) = serde_json::from_slice::<Value>(&fs::read(entry?.path())?) else { continue };
+            if context["server"] == self.url().as_str() {
+                return Ok(context["token"].as_str().context("a context has a token")?.to_owned());
             }
         }
-        let _ = search;
-        anyhow::bail!("not known yet")
+        bail!("no context in {} is of {}", contexts.display(), self.url())
     }
 
     /// Everything that `run show` tells of a run.
