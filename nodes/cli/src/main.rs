@@ -1,1 +1,27 @@
-fn main() {}
+//! `tidegate`: the one binary. Servers, workers and the commands that people type.
+
+mod args;
+mod client;
+mod commands;
+mod context;
+mod failure;
+mod follow;
+mod interrupt;
+mod output;
+mod server;
+mod table;
+mod upload;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = args::Cli::parse();
+    match commands::run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.print();
+            ExitCode::from(failure.code())
+        }
+    }
+}

@@ -6,8 +6,6 @@ use std::net::SocketAddr;
 /// How a gateway is set up.
 #[derive(Clone)]
 pub struct GatewayConfig {
-    /// Where it listens; port 0 takes a free one. Loopback alone, until the gateway speaks TLS.
-    pub listen: SocketAddr,
     /// What clients must present.
     pub token: String,
     /// Host names, beside loopback's, under which clients may reach it.
@@ -20,7 +18,6 @@ impl fmt::Debug for GatewayConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The token stays out of every log.
         f.debug_struct("GatewayConfig")
-            .field("listen", &self.listen)
             .field("names", &self.names)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
@@ -29,8 +26,8 @@ impl fmt::Debug for GatewayConfig {
 
 impl GatewayConfig {
     /// A gateway with the usual limits.
-    pub fn new(listen: SocketAddr, token: impl Into<String>) -> GatewayConfig {
-        GatewayConfig { listen, token: token.into(), names: Vec::new(), limits: BodyLimits::default() }
+    pub fn new(token: impl Into<String>) -> GatewayConfig {
+        GatewayConfig { token: token.into(), names: Vec::new(), limits: BodyLimits::default() }
     }
 }
 

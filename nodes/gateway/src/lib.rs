@@ -29,4 +29,4 @@ mod watch;
 
 pub use config::{BindError, BodyLimits, GatewayConfig};
 pub use names::friendly_name;
-pub use server::{Gateway, openapi};
+pub use server::{Gateway, GatewaySocket, openapi};

@@ -15,7 +15,26 @@ const WORKERS: usize = 2;
 /// How long requests that are under way may go on once the gateway stops, in seconds.
 const LAST_REQUESTS_SECONDS: u64 = 2;
 
-/// A gateway that listens. It serves while its `server` is polled.
+/// A port that is taken: opened before anything else is started, so that a port in use stops nothing halfway.
+pub struct GatewaySocket(TcpListener);
+
+impl GatewaySocket {
+    /// Takes a port; 0 takes a free one. Loopback alone, until the gateway speaks TLS.
+    ///
+    /// # Errors
+    /// [`BindError`]; nothing is left open.
+    pub fn bind(listen: SocketAddr) -> Result<GatewaySocket, BindError> {
+        if !listen.ip().is_loopback() {
+            return Err(BindError::NotLoopback(listen));
+        }
+        TcpListener::bind(listen).map(GatewaySocket).map_err(|error| match error.kind() {
+            ErrorKind::AddrInUse => BindError::InUse(listen),
+            _ => BindError::Io { listen, error },
+        })
+    }
+}
+
+/// A gateway that serves while its `server` is polled.
 pub struct Gateway {
     /// Where it listens.
     pub address: SocketAddr,
@@ -26,21 +45,16 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Listens. Must be called in an actix system.
+    /// Serves on a port. Must be called in an actix system.
     ///
     /// # Errors
-    /// [`BindError`]; nothing is left open.
-    pub fn bind(config: GatewayConfig, controller: Controller) -> Result<Gateway, BindError> {
-        let listen = config.listen;
-        if !listen.ip().is_loopback() {
-            return Err(BindError::NotLoopback(listen));
-        }
-        let failed = |error: std::io::Error| match error.kind() {
-            ErrorKind::AddrInUse => BindError::InUse(listen),
-            _ => BindError::Io { listen, error },
-        };
-        let listener = TcpListener::bind(listen).map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
+    /// The system refuses to listen.
+    pub fn start(
+        socket: GatewaySocket,
+        config: GatewayConfig,
+        controller: Controller,
+    ) -> Result<Gateway, std::io::Error> {
+        let address = socket.0.local_addr()?;
         let app = web::Data::new(App::new(controller, config, address));
         let server = HttpServer::new(move || {
             let limits = app.config.limits;
@@ -55,8 +69,7 @@ impl Gateway {
         .keep_alive(Duration::from_secs(75))
         .shutdown_timeout(LAST_REQUESTS_SECONDS)
         .disable_signals()
-        .listen(listener)
-        .map_err(failed)?
+        .listen(socket.0)?
         .run();
         Ok(Gateway { address, handle: server.handle(), server })
     }

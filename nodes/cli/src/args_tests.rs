@@ -1,0 +1,77 @@
+//! Command lines in, what they mean out.
+
+use super::*;
+use clap::CommandFactory;
+
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(line.split_whitespace())
+}
+
+#[test]
+fn the_command_line_is_consistent() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn what_people_type_is_taken() {
+    for line in [
+        "tidegate up",
+        "tidegate up --data /d --http 127.0.0.1:0 --config c.toml",
+        "tidegate spec job.yml -o yaml",
+        "tidegate submit job.yml",
+        "tidegate submit -f job.yml --set a.b=c --set d=e --count 3 --name n --wait",
+        "tidegate submit --file job.yml --stream -o json",
+        "tidegate run list --state Running --tag a=b -o json --server http://h:1 --workspace w",
+        "tidegate run show n --element 3",
+        "tidegate run logs -f n --element 2 --only stderr",
+        "tidegate run cancel n",
+        "tidegate run retry n --element 1",
+        "tidegate run explain n",
+        "tidegate run download n --all --path d",
+        "tidegate run wait n",
+        "tidegate pool apply p.yml --name x",
+        "tidegate pool list",
+        "tidegate pool show p",
+        "tidegate pool delete p --force",
+        "tidegate node list --pool p",
+        "tidegate quota list",
+        "tidegate quota set standardDSv2Family 8 --tier low_priority --region eastus --workspace-limit w",
+        "tidegate quota set standardDSv2Family none",
+        "tidegate status -o yaml",
+        "tidegate completions bash",
+        "tidegate worker run --config c",
+        "tidegate keeper --folder f --node n",
+    ] {
+        assert!(parse(line).is_ok(), "{line}: {}", parse(line).unwrap_err());
+    }
+}
+
+#[test]
+fn what_makes_no_sense_is_usage() {
+    for line in [
+        "tidegate",
+        "tidegate submit",
+        "tidegate submit a.yml -f b.yml",
+        "tidegate submit a.yml --count 0",
+        "tidegate submit a.yml --wait --stream",
+        "tidegate run download n --all --output-name m",
+        "tidegate quota set f many",
+        "tidegate status -o xml",
+        "tidegate nonsense",
+    ] {
+        assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+    }
+}
+
+#[test]
+fn help_teaches() {
+    let mut command = Cli::command().term_width(100);
+    command.build();
+    let mut text = command.render_help().to_string();
+    for path in [&["submit"][..], &["run"], &["run", "logs"], &["up"], &["quota", "set"]] {
+        let found =
+            path.iter().fold(&mut command, |command, name| command.find_subcommand_mut(name).unwrap());
+        text.push_str(&format!("\n===== {}\n{}", path.join(" "), found.render_help()));
+    }
+    insta::assert_snapshot!(text);
+}

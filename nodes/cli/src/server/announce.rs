@@ -1,0 +1,34 @@
+//! Telling people and programs that a server is up.
+
+use crate::failure::Failure;
+use crate::output::{self, Format, note};
+use serde::Serialize;
+use std::path::Path;
+
+/// What a program learns of a server that has come up.
+#[derive(Serialize)]
+struct Up<'a> {
+    server: &'a str,
+    data: &'a Path,
+    pid: u32,
+}
+
+pub(crate) fn up(format: Format, server: &str, data: &Path, pool: &str) -> Result<(), Failure> {
+    note(format_args!(
+        "tidegate {} is up at {server}\n  data  {}\n  pool  {pool}\n  next  tidegate submit job.yml --stream\n\
+         Ctrl-C drains and stops: it starts no more runs, and waits for those that run.",
+        env!("CARGO_PKG_VERSION"),
+        data.display()
+    ));
+    match format {
+        Format::Table => Ok(()),
+        Format::Json | Format::Yaml => {
+            let up = Up { server, data, pid: std::process::id() };
+            // One line, so that who started it can wait for it.
+            match format {
+                Format::Json => output::line(&serde_json::json!(up).to_string()),
+                Format::Table | Format::Yaml => format.print(&up, |_| String::new()),
+            }
+        }
+    }
+}
