@@ -33,7 +33,7 @@ lint: ## Format, lints and documentation, with warnings denied
 	cargo fmt --all --check
 	rustfmt --edition 2024 --check fuzz/fuzz_targets/*.rs
 	cargo clippy --locked --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items --quiet
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
 
 fmt: ## Format all sources
 	cargo fmt --all
