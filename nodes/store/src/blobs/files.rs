@@ -102,20 +102,18 @@ impl BlobFiles {
         Ok(Incoming { files: self, file, path, digest: DigestWriter::new(), length: 0, unchecked: 0 })
     }
 
-    /// If the blob is stored with this length, renews its time where it is old and says so.
-    pub(super) fn touch(&self, digest: &Digest, length: u64) -> Result<bool, StoreError> {
+    /// If the blob is stored, with this length where one is given, renews its time where it is old and says
+    /// so.
+    pub(super) fn touch(&self, digest: &Digest, length: Option<u64>) -> Result<bool, StoreError> {
         let _claim = self.claim(*digest);
         let place = self.place(digest);
-        let Some(metadata) = self.metadata(&place)? else {
-            return Ok(false);
-        };
-        if metadata.len() != length {
+        let Some(metadata) = self.metadata(&place)? else { return Ok(false) };
+        if length.is_some_and(|length| length != metadata.len()) {
             return Ok(false);
         }
         if age(&metadata) > TOUCH_AFTER {
-            let now = Some(SystemTime::now()).map(|now| fs::FileTimes::new().set_modified(now));
             let file = File::open(&place).map_err(|e| StoreError::io("open", &place, e))?;
-            file.set_times(now.unwrap_or_default())
+            file.set_times(fs::FileTimes::new().set_modified(SystemTime::now()))
                 .map_err(|e| StoreError::io("renew the time of", &place, e))?;
         }
         Ok(true)
@@ -220,7 +218,7 @@ impl Incoming<'_> {
             return Err(StoreError::Mismatch { expected, actual });
         }
         let files = self.files;
-        if files.touch(&actual, self.length)? {
+        if files.touch(&actual, Some(self.length))? {
             return Ok((actual, self.length));
         }
         if files.durable {

@@ -287,7 +287,7 @@ impl BlobStore {
             digests.push(digest);
             if bytes.len() <= self.inner.options.small_limit {
                 small.push((digest, bytes));
-            } else if !self.inner.files.touch(&digest, bytes.len() as u64)? {
+            } else if !self.inner.files.touch(&digest, Some(bytes.len() as u64))? {
                 let mut incoming = self.inner.files.begin()?;
                 incoming.write(&bytes)?;
                 incoming.finish(Some(digest))?;

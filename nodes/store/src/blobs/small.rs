@@ -67,6 +67,15 @@ impl SmallBlobs {
         })
     }
 
+    /// When a blob was last stored, in unix seconds.
+    pub(super) fn touched(&self, digest: &Digest) -> Result<Option<u64>, StoreError> {
+        self.readers.read(|db| {
+            db.prepare_cached("SELECT touched FROM small WHERE digest = ?1")?
+                .query_row([digest.as_bytes()], |row| row.get(0))
+                .optional()
+        })
+    }
+
     /// Up to `limit` blobs whose digests come after `after`, in the order of digests.
     pub(super) fn page(
         &self,

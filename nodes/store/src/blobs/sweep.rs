@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::error::free_bytes;
-use super::writer::Work;
+use super::writer::{TOUCH_AFTER, Work, unix_seconds};
 use super::{BlobStore, StoreError};
 use crate::Digest;
 
@@ -87,6 +87,32 @@ impl BlobStore {
             }
         }
         self.inner.files.walk(|digest, size, touched| visit(BlobInfo { digest, size, touched }))
+    }
+
+    /// Those of `digests` that are not stored here, in the same order; the others count as stored again just
+    /// now, so that no sweep takes them before whoever asks has referred to them.
+    ///
+    /// # Errors
+    /// When the database or a file cannot be read or written.
+    pub fn hold(&self, digests: &[Digest]) -> Result<Vec<Digest>, StoreError> {
+        let young = unix_seconds().saturating_sub(TOUCH_AFTER.as_secs());
+        let (mut missing, mut old) = (Vec::new(), Vec::new());
+        for digest in digests {
+            match self.inner.small.touched(digest)? {
+                Some(touched) if touched >= young => {}
+                Some(_) => old.push(*digest),
+                None if self.inner.files.touch(digest, None)? => {}
+                None => missing.push(*digest),
+            }
+        }
+        if !old.is_empty() {
+            let asked = old.clone();
+            let there = self.wait_for(|done| Work::Touch { digests: asked, done })?;
+            // Removed between the two looks.
+            missing.extend(old.into_iter().filter(|digest| !there.contains(digest)));
+            missing.sort_by_key(|digest| digests.iter().position(|asked| asked == digest));
+        }
+        Ok(missing)
     }
 
     /// Removes those of `digests` that are stored here and that nobody stored again within `untouched_for`.

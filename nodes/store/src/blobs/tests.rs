@@ -220,19 +220,34 @@ fn removal_spares_what_was_stored_lately() {
     assert_eq!((usage.small_blobs, usage.small_bytes, usage.file_blobs, usage.file_bytes), (0, 0, 0, 0));
 }
 
-#[test]
-fn storing_again_renews_the_time() {
-    let folder = TempDir::new().unwrap();
-    let store = open(&folder);
+/// A small and a large blob that were stored two hours ago.
+fn old_blobs(store: &BlobStore) -> [Digest; 2] {
     let all = [store.put(b"small".to_vec()).unwrap(), store.put(bytes(1, LARGE)).unwrap()];
     let db = rusqlite::Connection::open(store.folder().join("small.db")).unwrap();
     db.execute("UPDATE small SET touched = touched - 7200", []).unwrap();
     let file = fs::File::open(store.file_of(&all[1]).unwrap()).unwrap();
     file.set_times(fs::FileTimes::new().set_modified(SystemTime::now() - Duration::from_secs(7200))).unwrap();
+    all
+}
 
+#[test]
+fn storing_again_or_holding_renews_the_time() {
+    let folder = TempDir::new().unwrap();
+    let store = open(&folder);
+    let hour = Duration::from_secs(3600);
+    let all = old_blobs(&store);
     store.put_many(vec![b"small".to_vec(), bytes(1, LARGE)]).unwrap();
-    assert_eq!(store.remove(&all, Duration::from_secs(3600)).unwrap().blobs, 0);
-    assert!(store.missing(&all).unwrap().is_empty());
+    assert_eq!(store.remove(&all, hour).unwrap().blobs, 0);
+
+    old_blobs(&store);
+    let absent = Digest::of(b"absent");
+    assert_eq!(store.hold(&[all[0], absent, all[1]]).unwrap(), [absent]);
+    assert_eq!(store.remove(&all, hour).unwrap().blobs, 0);
+    assert_eq!(store.hold(&all).unwrap(), []);
+
+    old_blobs(&store);
+    assert_eq!(store.remove(&all, hour).unwrap().blobs, 2);
+    assert_eq!(store.hold(&all).unwrap(), all);
 }
 
 #[test]

@@ -20,6 +20,8 @@ pub(super) type Done<T> = Box<dyn FnOnce(Result<T, StoreError>) + Send>;
 pub(super) enum Work {
     /// Store these blobs.
     Put { blobs: Vec<(Digest, Vec<u8>)>, done: Done<()> },
+    /// Renew the time of these blobs; tells which are there.
+    Touch { digests: Vec<Digest>, done: Done<Vec<Digest>> },
     /// Remove those of these blobs that nobody stored within the duration; tells which went, and their sizes.
     Remove { digests: Vec<Digest>, untouched_for: Duration, done: Done<Vec<(Digest, u64)>> },
 }
@@ -62,6 +64,7 @@ pub(super) struct Writer {
 /// What a transaction did, told to those who wait once it is committed.
 enum Outcome {
     Put(Done<()>),
+    Touched(Vec<Digest>, Done<Vec<Digest>>),
     Removed(Vec<(Digest, u64)>, Done<Vec<(Digest, u64)>>),
 }
 
@@ -155,6 +158,7 @@ impl Writer {
                 for outcome in outcomes {
                     match outcome {
                         Outcome::Put(done) => done(Ok(())),
+                        Outcome::Touched(there, done) => done(Ok(there)),
                         Outcome::Removed(removed, done) => done(Ok(removed)),
                     }
                 }
@@ -204,13 +208,14 @@ impl Work {
     fn bytes(&self) -> usize {
         match self {
             Self::Put { blobs, .. } => blobs.iter().map(|(_, data)| data.len() + 128).sum(),
-            Self::Remove { .. } => 0,
+            Self::Touch { .. } | Self::Remove { .. } => 0,
         }
     }
 
     pub(super) fn fail(self, error: &StoreError) {
         match self {
             Self::Put { done, .. } => done(Err(error.clone())),
+            Self::Touch { done, .. } => done(Err(error.clone())),
             Self::Remove { done, .. } => done(Err(error.clone())),
         }
     }
@@ -220,6 +225,7 @@ impl Outcome {
     fn fail(self, error: &StoreError) {
         match self {
             Self::Put(done) => done(Err(error.clone())),
+            Self::Touched(_, done) => done(Err(error.clone())),
             Self::Removed(_, done) => done(Err(error.clone())),
         }
     }
@@ -244,6 +250,15 @@ fn transact(db: &mut Connection, batch: &mut VecDeque<Work>) -> Result<(Vec<Outc
                     .iter()
                     .try_for_each(|(digest, data)| put(&transaction, digest, data, now, &mut change));
                 (result, Outcome::Put(done))
+            }
+            Work::Touch { digests, done } => {
+                let mut there = Vec::new();
+                let result = digests.iter().try_for_each(|digest| {
+                    let found = touch(&transaction, digest, now)?;
+                    there.extend(found.then_some(*digest));
+                    Ok(())
+                });
+                (result, Outcome::Touched(there, done))
             }
             Work::Remove { digests, untouched_for, done } => {
                 let before = now.saturating_sub(untouched_for.as_secs());
@@ -296,6 +311,14 @@ fn put(
             .execute((key, now, data))?;
     }
     Ok(())
+}
+
+/// Renews a blob's time; says whether it is there.
+fn touch(db: &Transaction<'_>, digest: &Digest, now: u64) -> rusqlite::Result<bool> {
+    let changed = db
+        .prepare_cached("UPDATE small SET touched = max(touched, ?2) WHERE digest = ?1")?
+        .execute((digest.as_bytes(), now))?;
+    Ok(changed > 0)
 }
 
 fn remove(

@@ -158,12 +158,33 @@ impl At<'_> {
             self.lose_attempt(slot, "canceled")?;
             return self.element_over(slot, Ending::Canceled, None, None);
         }
-        self.db
+        // The range spans all that waited; elements between that had been cancelled together before stay as
+        // they are.
+        let before: Vec<(u32, u32)> = self
+            .db
             .prepare_cached(
-                "INSERT OR REPLACE INTO canceled (run, first, past, log_index, ended) VALUES (?1, ?2, ?3, ?4, ?5)",
+                "SELECT first, past FROM canceled WHERE run = ?1 AND first < ?3 AND past > ?2 ORDER BY first",
             )?
-            .execute((run.0, from, to, self.index, self.wall))?;
+            .query_map((run.0, from, to), |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?;
+        let mut first = from;
+        for (known, past) in before.into_iter().chain([(to, to)]) {
+            self.canceled_together(run, (first, known), self.index, self.wall)?;
+            first = past;
+        }
         self.count_again(run)
+    }
+
+    fn canceled_together(&self, run: RunId, (first, past): (u32, u32), index: u64, ended: u64) -> Done {
+        if first < past {
+            self.db
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO canceled (run, first, past, log_index, ended)
+                     VALUES (?1, ?2, ?3, ?4, ?5)",
+                )?
+                .execute((run.0, first, past, index, ended))?;
+        }
+        Ok(())
     }
 
     fn abandoned(&self, slot: Slot, reason: &str) -> Done {
@@ -224,16 +245,8 @@ impl At<'_> {
             .query_row((run.0, element), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
             .optional()?;
         let Some((first, past, index, ended)) = range else { return Ok(()) };
-        for (first, past) in [(first, element), (element + 1, past)] {
-            if first < past {
-                self.db
-                    .prepare_cached(
-                        "INSERT OR REPLACE INTO canceled (run, first, past, log_index, ended) VALUES (?1, ?2, ?3, ?4, ?5)",
-                    )?
-                    .execute((run.0, first, past, index, ended))?;
-            }
-        }
-        Ok(())
+        self.canceled_together(run, (first, element), index, ended)?;
+        self.canceled_together(run, (element + 1, past), index, ended)
     }
 
     /// Counts a run's elements from their rows: after something that is not one more.

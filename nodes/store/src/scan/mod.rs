@@ -134,7 +134,7 @@ impl Scanned {
     /// # Errors
     /// [`ScanError::Store`], also when a file has changed since it was scanned.
     pub fn store_in(&self, store: &BlobStore) -> Result<Digest, ScanError> {
-        let mut missing = store.missing(&self.tree.contents()).map_err(ScanError::Store)?;
+        let mut missing = store.hold(&self.tree.contents()).map_err(ScanError::Store)?;
         for (path, digest, size) in self.tree.files() {
             // Sorted, as it comes from the tree's sorted contents; each content is stored once.
             let Ok(at) = missing.binary_search(&digest) else {
