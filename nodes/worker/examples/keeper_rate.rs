@@ -31,13 +31,11 @@ fn main() {
     if let [_, keeper, folder, cgroups] = &arguments[..]
         && keeper == "keeper"
     {
-        let config = KeeperConfig {
-            cgroups: cgroups == "cgroups",
-            ..KeeperConfig::new(folder, "rate")
-        };
+        let config = KeeperConfig { cgroups: cgroups == "cgroups", ..KeeperConfig::new(folder, "rate") };
         return tidegate_worker::keeper::run(config).expect("the keeper works");
     }
-    let number = |at: usize, usual: u64| arguments.get(at).map_or(usual, |text| text.parse().expect("a number"));
+    let number =
+        |at: usize, usual: u64| arguments.get(at).map_or(usual, |text| text.parse().expect("a number"));
     let (runs, in_flight) = (number(1, 5_000), number(2, 64));
     println!("{runs} runs of /bin/true, {in_flight} in flight");
     let bare = bare(1, runs);
@@ -77,8 +75,14 @@ fn spawn_true() {
     let (mut pid, mut status) = (0, 0);
     // SAFETY: every pointer is to a value that lives through the calls; both arrays end with null.
     unsafe {
-        let refused =
-            libc::posix_spawn(&mut pid, program.as_ptr(), ptr::null(), ptr::null(), argv.as_ptr(), env.as_ptr());
+        let refused = libc::posix_spawn(
+            &mut pid,
+            program.as_ptr(),
+            ptr::null(),
+            ptr::null(),
+            argv.as_ptr(),
+            env.as_ptr(),
+        );
         assert_eq!(refused, 0, "cannot spawn /bin/true");
         assert_eq!(libc::waitpid(pid, &mut status, 0), pid);
     }
@@ -154,11 +158,7 @@ fn request(fence: u64, folder: &Path) -> StartRequest {
         cwd: folder.to_owned(),
         stdout: folder.join(format!("out-{}", fence % 256)),
         stderr: folder.join(format!("err-{}", fence % 256)),
-        limits: Limits {
-            cpu_milli: Some(1000),
-            memory_bytes: Some(1 << 30),
-            pids: Some(1000),
-        },
+        limits: Limits { cpu_milli: Some(1000), memory_bytes: Some(1 << 30), pids: Some(1000) },
         timeout_ms: Some(3_600_000),
         grace_ms: 10_000,
         log_limit_bytes: 1 << 20,
@@ -166,10 +166,7 @@ fn request(fence: u64, folder: &Path) -> StartRequest {
 }
 
 fn figures(runs: u64, elapsed: Duration, cpu_us: u64) -> Figures {
-    Figures {
-        per_second: runs as f64 / elapsed.as_secs_f64(),
-        cpu_us: cpu_us as f64 / runs as f64,
-    }
+    Figures { per_second: runs as f64 / elapsed.as_secs_f64(), cpu_us: cpu_us as f64 / runs as f64 }
 }
 
 fn own_us() -> u64 {
@@ -193,7 +190,8 @@ fn usage_us(who: i32) -> u64 {
 fn of_process_us(pid: u32) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the keeper is there");
     let (_, fields) = stat.rsplit_once(") ").expect("a stat line");
-    let ticks: u64 = fields.split(' ').skip(11).take(4).map(|field| field.parse::<u64>().expect("a number")).sum();
+    let ticks: u64 =
+        fields.split(' ').skip(11).take(4).map(|field| field.parse::<u64>().expect("a number")).sum();
     ticks * 10_000
 }
 

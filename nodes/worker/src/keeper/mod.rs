@@ -7,7 +7,7 @@
 //!
 //! - Everything of a run is in a session of its own and, where the machine lets us, in a cgroup. **A run ends when its
 //!   command ends**: what it leaves behind is killed.
-//! - One thread a run, of a pool ([`slots`]): it spawns and waits. Nothing here is asynchronous.
+//! - One thread a run, of a pool: it spawns and waits. Nothing here is asynchronous.
 //! - The journal survives the death of processes, not of the machine: when the keeper itself dies, the next one kills
 //!   what still runs and reports it lost.
 //!

@@ -12,6 +12,8 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 /// `clone3`: the child starts with default handlers (Linux 5.5). The constants of `libc` are too narrow for it.
 const CLONE_CLEAR_SIGHAND: u64 = 1 << 32;
+/// The highest real-time signal.
+const LAST_SIGNAL: i32 = 64;
 /// `clone3`: the child is born in the group given (Linux 5.7).
 const CLONE_INTO_CGROUP: u64 = 1 << 33;
 
@@ -65,6 +67,11 @@ impl Child<'_> {
         let write = libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_NOCTTY | libc::O_CLOEXEC;
         // SAFETY: as the caller.
         unsafe {
+            // `CLONE_CLEAR_SIGHAND` leaves ignored signals ignored, which outlasts the exec. (It refuses some: KILL,
+            // STOP, the C library's own.)
+            for signal in 1..=LAST_SIGNAL {
+                libc::signal(signal, libc::SIG_DFL);
+            }
             let mut none = MaybeUninit::<libc::sigset_t>::uninit();
             libc::sigemptyset(none.as_mut_ptr());
             if libc::setsid() < 0

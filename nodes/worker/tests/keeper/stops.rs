@@ -148,7 +148,9 @@ async fn its_time_is_over_though_no_agent_is_there() {
         crate::node::until("the run is dead", || !alive(pid));
         node.reconnect().await;
         let exit = node.exit_from_list(1).await;
-        assert_eq!((exit.outcome, exit.cause), (Outcome::Signal(libc::SIGKILL), Cause::TimedOut));
+        // A slow machine may not have come to the trap yet.
+        let outcome = [Outcome::Signal(libc::SIGKILL), Outcome::Signal(libc::SIGTERM)];
+        assert!(outcome.contains(&exit.outcome) && exit.cause == Cause::TimedOut, "{exit:?}");
     }
 }
 
