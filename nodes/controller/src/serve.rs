@@ -43,7 +43,7 @@ fn keep(report: &Report, blobs: Vec<Vec<u8>>, store: &BlobStore) -> Result<(), S
     }
     let artifacts = Artifacts::decode(&report.artifacts).map_err(|error| error.to_string())?;
     let digests: Vec<Digest> = artifacts.digests().collect();
-    let missing = store.missing(&digests).map_err(|error| error.to_string())?;
+    let missing = store.hold(&digests).map_err(|error| error.to_string())?;
     match missing.first() {
         None => Ok(()),
         Some(digest) => Err(format!("the worker names blob {digest}, which it has not sent")),
@@ -142,7 +142,9 @@ fn read_blob(digest: Digest, offset: u64, blobs: &BlobStore, pieces: &mpsc::Send
 
 async fn take_blob(digest: Digest, len: u64, blobs: BlobStore, recv: &mut BulkRecv) -> BulkReply {
     let probe = blobs.clone();
-    if let Ok(Ok(Some(_))) = actix_rt::task::spawn_blocking(move || probe.len(&digest)).await {
+    if let Ok(Ok(missing)) = actix_rt::task::spawn_blocking(move || probe.hold(&[digest])).await
+        && missing.is_empty()
+    {
         return BulkReply::Stored;
     }
     let (pieces, arriving) = mpsc::channel::<Vec<u8>>(4);

@@ -3,8 +3,14 @@
 use crate::fatal::Fatal;
 use actix::{Actor, AsyncContext, Context, Handler, Message};
 use std::sync::Arc;
+use std::time::Duration;
 use tidegate_scheduler::event::Event;
 use tidegate_store::History;
+
+/// How often blobs are looked through for those that no run refers to.
+const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+/// How long such a blob stays: it may belong to a submission, or to results, that are on their way.
+const SWEEP_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 pub(crate) struct HistoryActor {
     history: History,
@@ -34,6 +40,13 @@ impl Actor for HistoryActor {
 
     fn started(&mut self, ctx: &mut Context<HistoryActor>) {
         ctx.set_mailbox_capacity(1 << 16);
+        ctx.run_interval(SWEEP_EVERY, |actor, _| {
+            let history = actor.history.clone();
+            actix_rt::task::spawn_blocking(move || match history.sweep_blobs(SWEEP_AFTER) {
+                Ok(removed) => tracing::info!(?removed, "blobs that no run refers to were removed"),
+                Err(error) => tracing::warn!(%error, "blobs that no run refers to could not be removed"),
+            });
+        });
     }
 }
 
