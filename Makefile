@@ -42,9 +42,9 @@ fmt: ## Format all sources
 build: needs ## Build the program, optimised: target/release/tidegate
 	cargo build --release --locked -p tidegate
 
-bench: build ## Measure; every figure is also written to target/bench/NAME.json
-	mkdir -p $(TARGET)/bench
-	TIDEGATE_BIN=$(TARGET)/release/tidegate cargo bench --locked -p tidegate-tests --benches
+bench: build ## Measure (BENCH="NAME ..." some alone); figures go to target/bench/NAME.json too
+	cargo build --release --locked -p tidegate-bench
+	CARGO_TARGET_DIR=$(TARGET) TIDEGATE_BIN=$(TARGET)/release/tidegate $(TARGET)/release/tidegate-bench $(BENCH)
 
 soak: build $(TOOLS)/nextest ## The long stories: crashes under load, for many minutes
 	TIDEGATE_BIN=$(TARGET)/release/tidegate cargo nextest run --locked --cargo-profile release --profile soak -p tidegate-tests

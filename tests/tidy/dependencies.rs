@@ -46,7 +46,7 @@ fn packages() -> Vec<Package> {
 /// A crate of ours, its folder, and the crates of ours that it may be built with.
 ///
 /// `scheduler` is the language that all of them speak: its types of ids, commands and resources.
-const OURS: [(&str, &str, &[&str]); 11] = [
+const OURS: [(&str, &str, &[&str]); 12] = [
     ("tidegate-scheduler", "scheduler", &[]),
     ("tidegate-transport", "transport", &[]),
     ("tidegate-sim", "sim", &["scheduler"]),
@@ -66,6 +66,7 @@ const OURS: [(&str, &str, &[&str]); 11] = [
         "tests",
         &["controller", "worker", "provider", "store", "gateway", "spec", "scheduler", "transport", "sim"],
     ),
+    ("tidegate-bench", "tests/bench", &["tests"]),
 ];
 
 #[test]
@@ -119,7 +120,7 @@ fn the_core_depends_on_little() {
 #[test]
 fn runtimes_and_catch_all_errors_have_their_places() {
     let places: [(&str, &[&str]); 6] = [
-        ("anyhow", &["tidegate", "tidegate-tests"]),
+        ("anyhow", &["tidegate", "tidegate-tests", "tidegate-bench"]),
         ("actix", &["tidegate-controller", "tidegate-worker", "tidegate-gateway"]),
         ("dashmap", &["tidegate-controller", "tidegate-worker", "tidegate-gateway"]),
         ("quinn", &["tidegate-transport"]),
