@@ -125,7 +125,7 @@ fn take_over(config: &KeeperConfig, folder: &Folder) -> Result<Arc<Keeper>, Keep
     Ok(Arc::new(Keeper {
         ledger: Mutex::new(ledger),
         live: Mutex::default(),
-        slots: slots::Slots::default(),
+        slots: slots::Slots::new(config.slot_idle),
         deadlines: deadlines::Deadlines::default(),
         link: Arc::new(link::Link::default()),
         id,

@@ -30,7 +30,7 @@ const COMPACT_ABOVE_BYTES: u64 = 4 << 20;
 pub(super) enum Record {
     /// A keeper began to use this journal.
     Opened {
-        /// The kernel's boot id: process ids of another boot mean nothing.
+        /// The boot and the process namespace: process ids of another mean nothing.
         boot_id: String,
         /// Where it makes its cgroups.
         cgroup_roots: Vec<PathBuf>,
@@ -123,6 +123,12 @@ impl Journal {
         std::fs::rename(&beside, &self.path)?;
         *self = fresh;
         Ok(())
+    }
+
+    /// Puts another file in the place of the journal's, as a failing disk would.
+    #[cfg(test)]
+    pub(super) fn swap(&mut self, file: File) -> File {
+        std::mem::replace(&mut self.file, file)
     }
 
     /// Keeps disk space ahead of the end. Where the file system cannot, appending still works while there is space.

@@ -204,3 +204,75 @@ pub(super) fn bounded(mut error: String) -> String {
     error.truncate(cut);
     error
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keeper::protocol::{Cause, Outcome};
+
+    fn exit(fence: u64) -> Exit {
+        Exit {
+            fence,
+            outcome: Outcome::Code(0),
+            cause: Cause::Natural,
+            oom_killed: false,
+            started_unix_us: 1,
+            ended_unix_us: 2,
+            cpu_us: 3,
+            max_rss_kib: 4,
+            log_truncated: false,
+        }
+    }
+
+    fn take_up(path: &std::path::Path) -> (Ledger, Inheritance) {
+        let loaded = Journal::open(path).unwrap();
+        Ledger::take_up(loaded.journal, loaded.records)
+    }
+
+    #[test]
+    fn what_the_disk_refuses_is_not_told_until_it_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("j");
+        let (mut ledger, _) = take_up(&path);
+        ledger.write(&Record::Intent { fence: 1 }).unwrap();
+        // A file that cannot be written to stands for a full disk.
+        let good = ledger.journal.swap(std::fs::File::open(&path).unwrap());
+        assert!(ledger.write(&Record::Intent { fence: 2 }).is_err());
+        assert!(!ledger.write_or_keep(Record::Ended(exit(1))));
+        assert_eq!(ledger.late(), []);
+        assert!(ledger.has_unwritten());
+        assert_eq!(ledger.status(1).unwrap().phase, Phase::Starting);
+        assert_eq!(ledger.status(2), None);
+        ledger.journal.swap(good);
+        let ended = AttemptStatus { fence: 1, phase: Phase::Exited(exit(1)) };
+        assert_eq!(ledger.late(), std::slice::from_ref(&ended));
+        assert_eq!(ledger.late(), []);
+        assert!(!ledger.has_unwritten());
+        assert_eq!(take_up(&path).0.statuses(), [ended]);
+    }
+
+    #[test]
+    fn a_journal_is_compacted_to_what_is_not_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("j");
+        let (mut ledger, _) = take_up(&path);
+        ledger.begin(Record::Opened { boot_id: "b".to_owned(), cgroup_roots: vec!["/r".into()] }).unwrap();
+        let spawned = |fence| Record::Spawned { fence, pid: 7, boot_us: (10, 20), started_unix_us: 30 };
+        ledger.write(&spawned(0)).unwrap();
+        ledger.write(&Record::Ended(exit(1))).unwrap();
+        for fence in 2..40_000 {
+            for record in [Record::Intent { fence }, spawned(fence), Record::Ended(exit(fence))] {
+                ledger.write(&record).unwrap();
+            }
+            // What runs is not forgotten.
+            ledger.write(&Record::Forgotten { fences: vec![fence, 0] }).unwrap();
+        }
+        assert!(std::fs::metadata(&path).unwrap().len() < 5 << 20);
+        let (again, inheritance) = take_up(&path);
+        assert_eq!(again.statuses(), ledger.statuses());
+        assert_eq!(again.statuses().len(), 2);
+        assert_eq!(inheritance.boot_id.as_deref(), Some("b"));
+        assert_eq!(inheritance.cgroup_roots, [PathBuf::from("/r")]);
+        assert_eq!(inheritance.unfinished, [Orphaned { fence: 0, spawned: Some((7, (10, 20), 30)) }]);
+    }
+}

@@ -1,6 +1,6 @@
 //! The keeper as a program by itself, which this crate's tests start: on a node it is `tidegate keeper`.
 //!
-//! `tidegate-keeper --folder FOLDER --node NODE [--linger-ms N] [--no-cgroups]`
+//! `tidegate-keeper --folder FOLDER --node NODE [--linger-ms N] [--slot-idle-ms N] [--no-cgroups]`
 
 use std::{process::ExitCode, time::Duration};
 
@@ -9,7 +9,9 @@ use tidegate_worker::keeper::{KeeperConfig, run};
 fn main() -> ExitCode {
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
     let Some(config) = config(std::env::args().skip(1)) else {
-        eprintln!("usage: tidegate-keeper --folder FOLDER --node NODE [--linger-ms N] [--no-cgroups]");
+        eprintln!(
+            "usage: tidegate-keeper --folder FOLDER --node NODE [--linger-ms N] [--slot-idle-ms N] [--no-cgroups]"
+        );
         return ExitCode::from(2);
     };
     match run(config) {
@@ -28,6 +30,7 @@ fn config(mut arguments: impl Iterator<Item = String>) -> Option<KeeperConfig> {
             "--folder" => config.folder = arguments.next()?.into(),
             "--node" => config.node = arguments.next()?,
             "--linger-ms" => config.linger = Duration::from_millis(arguments.next()?.parse().ok()?),
+            "--slot-idle-ms" => config.slot_idle = Duration::from_millis(arguments.next()?.parse().ok()?),
             "--no-cgroups" => config.cgroups = false,
             _ => return None,
         }

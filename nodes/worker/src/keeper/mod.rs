@@ -61,14 +61,22 @@ pub struct KeeperConfig {
     pub node: String,
     /// How long to stay without an attempt and without an agent.
     pub linger: Duration,
+    /// How long a slot (a thread and its cgroup) is kept without a run.
+    pub slot_idle: Duration,
     /// Use cgroups where the machine has them.
     pub cgroups: bool,
 }
 
 impl KeeperConfig {
-    /// The usual settings: cgroups if there are any, and ten minutes of staying.
+    /// The usual settings: cgroups if there are any, ten minutes of staying, five of an idle slot.
     pub fn new(folder: impl Into<PathBuf>, node: impl Into<String>) -> Self {
-        Self { folder: folder.into(), node: node.into(), linger: Duration::from_secs(600), cgroups: true }
+        Self {
+            folder: folder.into(),
+            node: node.into(),
+            linger: Duration::from_secs(600),
+            slot_idle: Duration::from_secs(300),
+            cgroups: true,
+        }
     }
 }
 

@@ -55,9 +55,10 @@ pub(super) fn environment_variable(pid: i32, name: &str) -> Option<String> {
     String::from_utf8(value.to_vec()).ok()
 }
 
-/// The kernel's boot id.
+/// Within what process ids mean what they do: this boot of the kernel, and our process namespace.
 pub(super) fn boot_id() -> io::Result<String> {
-    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    Ok(format!("{} {}", boot.trim(), fs::read_link("/proc/self/ns/pid")?.display()))
 }
 
 /// Microseconds of the boot clock, by which the kernel dates the start of processes.

@@ -12,16 +12,16 @@ use std::{
 
 use super::{Keeper, cgroup::Group, protocol::Limits, run::Run, slot};
 
-/// A slot idle for so long ends.
-const IDLE: Duration = Duration::from_secs(300);
 /// How long slots may take to end when the keeper leaves.
 const END: Duration = Duration::from_secs(10);
 /// A slot's thread does little: it prepares a command and waits for it.
 const STACK_BYTES: usize = 256 * 1024;
 
 /// All slots.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Slots {
+    /// A slot idle for so long ends.
+    keep: Duration,
     /// The one used last is at the end, and is used first: its thread's memory is warm.
     idle: Mutex<Vec<Arc<Slot>>>,
     /// Slots whose thread has ended, or soon will; their groups are to be removed.
@@ -56,6 +56,12 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Slots {
+    /// No slots yet; each is to be kept for `keep` without a run.
+    pub(super) fn new(keep: Duration) -> Self {
+        let (made, removed) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { keep, idle: Mutex::default(), ended: Mutex::default(), made, removed }
+    }
+
     /// Gives the run to an idle slot, with the same limits if there is one, or to a new one.
     pub(super) fn give(&self, keeper: &Arc<Keeper>, run: Arc<Run>) -> io::Result<()> {
         match self.take_idle(&run.request.limits) {
@@ -163,7 +169,8 @@ impl Slot {
                 Next::End => return None,
                 Next::Nothing => {}
             }
-            let (again, waited) = self.given.wait_timeout(next, IDLE).unwrap_or_else(PoisonError::into_inner);
+            let (again, waited) =
+                self.given.wait_timeout(next, slots.keep).unwrap_or_else(PoisonError::into_inner);
             next = again;
             if waited.timed_out() && matches!(*next, Next::Nothing) {
                 // Not under the lock: who gives a run holds that of the slots first.

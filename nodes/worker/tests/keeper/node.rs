@@ -41,8 +41,14 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) async fn new(cgroups: Cgroups) -> Self {
+        Self::with(cgroups, &[]).await
+    }
+
+    /// With more arguments for the keeper.
+    pub(crate) async fn with(cgroups: Cgroups, more: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
-        let launch = launch(folder.path(), cgroups);
+        let mut launch = launch(folder.path(), cgroups);
+        launch.arguments.extend(more.iter().map(Into::into));
         let agent = KeeperHandle::connect_or_start(folder.path(), &launch).await.unwrap();
         Self {
             folder,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tidegate_worker::keeper::protocol::{Cause, Outcome, ToKeeper};
 
-use crate::node::{Cgroups, Node, alive, number_in};
+use crate::node::{self, Cgroups, Node, alive, number_in};
 
 /// Starts processes that get away from their session in three ways, waits until they are there.
 const ESCAPE: &str = "
@@ -145,7 +145,7 @@ async fn its_time_is_over_though_no_agent_is_there() {
         node.start(request).await;
         let pid = node.started(1).await;
         node.agent_vanishes().await;
-        crate::node::until("the run is dead", || !alive(pid));
+        node::until("the run is dead", || !alive(pid));
         node.reconnect().await;
         let exit = node.exit_from_list(1).await;
         // A slow machine may not have come to the trap yet.
@@ -178,8 +178,48 @@ async fn the_keeper_told_to_leave_stops_its_runs_and_a_later_one_tells_their_end
     node.exit(1).await;
     assert!(!alive(pid));
     let keeper = node.agent.pid;
-    crate::node::until("the keeper has left", || !alive(keeper));
+    node::until("the keeper has left", || !alive(keeper));
     assert!(!node.path("keeper.sock").exists());
     node.reconnect().await;
     assert_eq!(node.exit_from_list(1).await.cause, Cause::Stopped);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_keeper_that_nobody_needs_leaves_and_an_agent_or_a_run_keeps_it() {
+    let mut node = Node::with(Cgroups::With, &["--linger-ms", "300"]).await;
+    let keeper = node.agent.pid;
+    assert_eq!(node.run(1, "sleep 1; exit 4").await.outcome, Outcome::Code(4));
+    let request = node.shell(2, "sleep 1; echo lived > lived");
+    node.start(request).await;
+    node.started(2).await;
+    node.agent_vanishes().await;
+    node::until("the keeper has left", || !alive(keeper));
+    assert_eq!(node.text("lived"), "lived\n");
+    assert_eq!(node::cgroups_of(node.folder.path()), Vec::<std::path::PathBuf>::new());
+    node.reconnect().await;
+    assert_eq!(node.exit_from_list(1).await.outcome, Outcome::Code(4));
+    assert_eq!(node.exit_from_list(2).await.outcome, Outcome::Code(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_slot_idle_for_long_is_removed_and_made_again() {
+    let mut node = Node::with(Cgroups::With, &["--slot-idle-ms", "100"]).await;
+    for round in 0..3 {
+        for fence in 0..4 {
+            let request = node.shell(round * 4 + fence, "sleep 0.2");
+            node.start(request).await;
+        }
+        for fence in 0..4 {
+            node.exit(round * 4 + fence).await;
+        }
+        node::until("the slots are gone", || {
+            let roots = node::cgroups_of(node.folder.path());
+            let groups = roots.iter().flat_map(|root| std::fs::read_dir(root).unwrap().flatten());
+            groups.filter(|entry| entry.file_name().to_string_lossy().starts_with("slot-")).count() == 0
+        });
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", node.agent.pid)).unwrap().flatten();
+        let name =
+            |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+        assert!(!tasks.map(name).any(|name| name.starts_with("slot-")));
+    }
 }
