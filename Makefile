@@ -42,9 +42,10 @@ fmt: ## Format all sources
 build: needs ## Build the program, optimised: target/release/tidegate
 	cargo build --release --locked -p tidegate
 
-bench: build ## Measure (BENCH="NAME ..." some alone); figures go to target/bench/NAME.json too
-	cargo build --release --locked -p tidegate-bench
-	CARGO_TARGET_DIR=$(TARGET) TIDEGATE_BIN=$(TARGET)/release/tidegate $(TARGET)/release/tidegate-bench $(BENCH)
+bench: ## Measure a real server; every figure is also written to target/bench/NAME.json (ONLY="name..." for some)
+	.ci/needs venv
+	cargo build --release --locked -p tidegate -p tidegate-bench
+	$(TARGET)/release/tidegate-bench $(ONLY)
 
 soak: build $(TOOLS)/nextest ## The long stories: crashes under load, for many minutes
 	TIDEGATE_BIN=$(TARGET)/release/tidegate cargo nextest run --locked --cargo-profile release --profile soak -p tidegate-tests

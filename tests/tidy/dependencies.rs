@@ -67,6 +67,7 @@ const OURS: [(&str, &str, &[&str]); 12] = [
         &["controller", "worker", "provider", "store", "gateway", "spec", "scheduler", "transport", "sim"],
     ),
     ("tidegate-bench", "tests/bench", &["tests"]),
+    ("tidegate-bench", "tests/bench", &["tests"]),
 ];
 
 #[test]
