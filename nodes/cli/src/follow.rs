@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::output::{self, note};
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
-use tidegate_gateway::api::{RunState, RunStatus};
+use tidegate_gateway::api::{RunDetails, RunState, RunStatus};
 
 /// Seconds that one question waits at the server.
 const ASK_SECONDS: u64 = 60;
@@ -13,6 +13,8 @@ const ASK_SECONDS: u64 = 60;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The pause between two such questions.
 const PAUSE: Duration = Duration::from_millis(250);
+/// How often a log that gives nothing any more is connected again.
+const FRUITLESS: u32 = 10;
 /// Bytes printed at a time.
 const CHUNK: usize = 32 << 10;
 
@@ -92,7 +94,8 @@ impl Which {
     }
 }
 
-/// Prints one of a run's outputs to the same one of ours.
+/// Prints one of a run's outputs to the same one of ours. Where the connection breaks off while it is followed, it goes
+/// on where it was once the server is back.
 pub(crate) fn print_log(
     client: &Client,
     name: &str,
@@ -100,25 +103,85 @@ pub(crate) fn print_log(
     element: Option<u32>,
     follow: bool,
 ) -> Result<(), Failure> {
-    let mut query = vec![("stream", which.word().to_owned()), ("follow", follow.to_string())];
-    query.extend(element.map(|element| ("element", element.to_string())));
-    let mut log = client.get_stream(&format!("/runs/{}/logs", segment(name)), &query)?;
-    let mut to: Box<dyn Write> = match which {
-        Which::Stdout => Box::new(std::io::stdout()),
-        Which::Stderr => Box::new(std::io::stderr()),
-    };
-    let mut piece = vec![0; CHUNK];
+    let mut log = Log { client, name, which, element, follow, attempt: None, printed: 0, fruitless: 0 };
     loop {
-        match log.read(&mut piece) {
-            Ok(0) => return Ok(()),
-            Ok(count) => output::bytes(&piece[..count], &mut to)?,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => {
-                let text = format!(
-                    "the log of {name} broke off: {error}; the run is not touched by this, read it again with \
-                     `tidegate run logs {name}`"
-                );
-                return Err(Failure::Unreachable(text));
+        match log.print() {
+            Err(failure) if follow && log.fruitless < FRUITLESS && is_passing(&failure) => log.reconnect(failure)?,
+            ended => return ended,
+        }
+    }
+}
+
+/// One of a run's outputs on its way to one of ours.
+struct Log<'a> {
+    client: &'a Client,
+    name: &'a str,
+    which: Which,
+    element: Option<u32>,
+    follow: bool,
+    /// How many attempts there were when it was last connected.
+    attempt: Option<usize>,
+    /// Bytes printed.
+    printed: u64,
+    /// Connections since the last byte.
+    fruitless: u32,
+}
+
+impl Log<'_> {
+    fn print(&mut self) -> Result<(), Failure> {
+        let mut query = vec![
+            ("stream", self.which.word().to_owned()),
+            ("follow", self.follow.to_string()),
+            ("offset", self.printed.to_string()),
+        ];
+        query.extend(self.element.map(|element| ("element", element.to_string())));
+        let mut log = self.client.get_stream(&format!("/runs/{}/logs", segment(self.name)), &query)?;
+        let mut to: Box<dyn Write> = match self.which {
+            Which::Stdout => Box::new(std::io::stdout()),
+            Which::Stderr => Box::new(std::io::stderr()),
+        };
+        let mut piece = vec![0; CHUNK];
+        loop {
+            match log.read(&mut piece) {
+                Ok(0) => return Ok(()),
+                Ok(count) => {
+                    output::bytes(&piece[..count], &mut to)?;
+                    self.printed += count as u64;
+                    self.fruitless = 0;
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.broken_off(&error)),
+            }
+        }
+    }
+
+    fn broken_off(&self, error: &std::io::Error) -> Failure {
+        let name = self.name;
+        Failure::Unreachable(format!(
+            "the log of {name} broke off: {error}; the run is not touched by this, read it again with \
+             `tidegate run logs {name}`"
+        ))
+    }
+
+    /// Waits for the server to come back. A run that was tried again meanwhile is shown from its new attempt on.
+    fn reconnect(&mut self, failure: Failure) -> Result<(), Failure> {
+        let path = format!("/runs/{}", segment(self.name));
+        let query: Vec<_> = self.element.map(|element| ("element", element.to_string())).into_iter().collect();
+        let since = Instant::now();
+        self.fruitless += 1;
+        loop {
+            std::thread::sleep(PAUSE);
+            match self.client.get::<RunDetails>(&path, &query) {
+                Ok(details) => {
+                    let attempts = details.attempts.len();
+                    let same = attempts <= 1 || self.attempt == Some(attempts);
+                    self.printed = if same { self.printed } else { 0 };
+                    self.attempt = Some(attempts);
+                    return Ok(());
+                }
+                Err(again) if is_passing(&again) && since.elapsed() < PATIENCE => {}
+                Err(again) if is_passing(&again) => return Err(failure),
+                Err(again) => return Err(again),
             }
         }
     }

@@ -43,6 +43,15 @@ impl From<Problem> for Stop {
     }
 }
 
+/// How a log is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct How {
+    /// On with what is printed later.
+    pub(crate) follow: bool,
+    /// Bytes of the first attempt's log that the client has already.
+    pub(crate) skip: u64,
+}
+
 /// One of a run's two outputs, on its way to a client.
 pub(crate) struct LogTail {
     app: web::Data<App>,
@@ -51,6 +60,8 @@ pub(crate) struct LogTail {
     follow: bool,
     to: mpsc::Sender<Printed>,
     watcher: Watcher,
+    /// Bytes of the first attempt's log that the client has already.
+    skip: u64,
     /// The attempt whose log is being told, and how much of it has been.
     told: Option<(Fence, u64)>,
     tries: u32,
@@ -61,11 +72,12 @@ impl LogTail {
         app: web::Data<App>,
         slot: Slot,
         stream: LogStream,
-        follow: bool,
+        how: How,
         to: mpsc::Sender<Printed>,
     ) -> LogTail {
         let watcher = Watcher::new(&app.controller, slot.run);
-        LogTail { app, slot, stream, follow, to, watcher, told: None, tries: 0 }
+        let How { follow, skip } = how;
+        LogTail { app, slot, stream, follow, skip, to, watcher, told: None, tries: 0 }
     }
 
     /// Tells all of it; returns once it has, or once nobody listens.
@@ -204,10 +216,11 @@ impl LogTail {
         match self.told {
             Some((told, offset)) if told == fence => Ok(offset),
             _ => {
-                self.told = Some((fence, 0));
+                let skip = std::mem::take(&mut self.skip);
+                self.told = Some((fence, skip));
                 self.tries = 0;
                 self.send(Printed::Attempt { stream: self.stream, fence }).await?;
-                Ok(0)
+                Ok(skip)
             }
         }
     }

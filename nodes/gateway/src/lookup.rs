@@ -55,8 +55,11 @@ impl LiveRun {
 }
 
 fn started(core: &Core, run: &Run) -> Option<WallMicros> {
-    let seen = run.elements.placed().take(100).filter_map(|(_, fence)| core.watch().seen(fence));
-    seen.filter(|seen| seen.phase == Phase::Running).map(|seen| seen.at).min()
+    run.elements.placed().take(100).filter_map(|(_, fence)| running_since(core, fence)).min()
+}
+
+fn running_since(core: &Core, fence: Fence) -> Option<WallMicros> {
+    core.watch().seen(fence).filter(|seen| seen.phase == Phase::Running).map(|seen| seen.at)
 }
 
 /// The run of this name.
@@ -85,7 +88,13 @@ pub(crate) enum Position {
     /// In the queue.
     Waiting,
     /// On a node.
-    Placed { fence: Fence, node: NodeId, state: RunState },
+    Placed {
+        fence: Fence,
+        node: NodeId,
+        state: RunState,
+        /// When its command started, if it runs and its worker said so.
+        started: Option<WallMicros>,
+    },
     /// Over, or forgotten.
     Over,
 }
@@ -95,9 +104,12 @@ pub(crate) async fn position(app: &App, slot: Slot) -> Result<Position, Problem>
     app.read(move |core| match core.state().element(slot) {
         Some(ElementState::Waiting(_)) => Position::Waiting,
         Some(ElementState::Placed(fence)) => match core.state().attempt(fence) {
-            Some(attempt) => {
-                Position::Placed { fence, node: attempt.node, state: vocabulary::of_attempt(core, fence) }
-            }
+            Some(attempt) => Position::Placed {
+                fence,
+                node: attempt.node,
+                state: vocabulary::of_attempt(core, fence),
+                started: running_since(core, fence),
+            },
             None => Position::Waiting,
         },
         Some(ElementState::Ended(_)) | None => Position::Over,

@@ -26,10 +26,14 @@ impl Timestamp {
 
 /// A moment as text; cut to milliseconds.
 pub fn format_wall(wall: WallMicros) -> String {
-    let millis = i128::from(wall.0 / 1000);
-    let moment = OffsetDateTime::from_unix_timestamp_nanos(millis * 1_000_000);
-    // Beyond the year 9999 no text is defined; the number itself is better than nothing.
-    moment.ok().and_then(|moment| moment.format(&Rfc3339).ok()).unwrap_or_else(|| wall.0.to_string())
+    let seconds = i64::try_from(wall.0 / 1_000_000).unwrap_or(i64::MAX);
+    let moment = OffsetDateTime::from_unix_timestamp(seconds).ok();
+    match moment.and_then(|moment| moment.format(&Rfc3339).ok()) {
+        // Always three digits, so that texts sort as the moments do.
+        Some(text) => format!("{}.{:03}Z", text.trim_end_matches('Z'), wall.0 / 1000 % 1000),
+        // Beyond the year 9999 no text is defined; the number itself is better than nothing.
+        None => wall.0.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -40,6 +44,7 @@ mod tests {
     fn moments_are_written_and_read_back() {
         let moment = Timestamp::of(WallMicros(1_900_000_000_123_456)).unwrap();
         assert_eq!(moment.0, "2030-03-17T17:46:40.123Z");
+        assert_eq!(format_wall(WallMicros(1_900_000_000_670_000)), "2030-03-17T17:46:40.670Z");
         assert_eq!(moment.micros(), Some(1_900_000_000_123_000));
         assert_eq!(Timestamp::of(WallMicros(0)), None);
         assert_eq!(format_wall(WallMicros(u64::MAX)), u64::MAX.to_string());

@@ -3,7 +3,7 @@
 use super::InWorkspace;
 use super::wait::{event, wants_events};
 use crate::app::App;
-use crate::log_tail::{LogTail, Printed};
+use crate::log_tail::{How, LogTail, Printed};
 use crate::lookup;
 use crate::problem::{self, Answer};
 use crate::stream::body_of;
@@ -32,6 +32,9 @@ pub(crate) struct Which {
     /// Go on with what is printed later, until the run has ended; from its start if it still waits.
     #[serde(default)]
     follow: bool,
+    /// Bytes to leave out at the beginning: to go on where a connection broke off. Of one stream alone.
+    #[serde(default)]
+    offset: u64,
 }
 
 /// What a run has printed: of its latest attempt.
@@ -57,11 +60,14 @@ pub(crate) async fn logs(
         Some("stderr") => &[LogStream::Stderr],
         Some(_) => return Err(problem::bad_request("`stream` is `stdout`, `stderr` or `both`")),
     };
+    if which.offset > 0 && streams.len() > 1 {
+        return Err(problem::bad_request("`offset` needs `stream=stdout` or `stream=stderr`"));
+    }
+    let how = How { follow: which.follow, skip: which.offset };
     let run = lookup::run(&app, place.name(), name.into_inner()).await?;
     let slot = lookup::element(&run, which.element)?;
     let (printed, arriving) = mpsc::channel(WAITING);
-    let tails =
-        streams.iter().map(|stream| LogTail::new(app.clone(), slot, *stream, which.follow, printed.clone()));
+    let tails = streams.iter().map(|stream| LogTail::new(app.clone(), slot, *stream, how, printed.clone()));
     let tails: Vec<LogTail> = tails.collect();
     drop(printed);
     if which.follow {
@@ -79,7 +85,9 @@ pub(crate) async fn logs(
     Ok(match wants_events(&request) {
         true => {
             let end = futures_util::stream::once(async { Ok(event("end", &json!({}))) });
-            response.content_type("text/event-stream").streaming(body_of(arriving).map(as_event).chain(end))
+            let mut cut = [Cut::default(), Cut::default()];
+            let told = body_of(arriving).map(move |printed| as_event(printed, &mut cut));
+            response.content_type("text/event-stream").streaming(told.chain(end))
         }
         false => {
             let text = body_of(arriving).filter_map(|printed| std::future::ready(as_text(printed)));
@@ -97,18 +105,70 @@ fn as_text(printed: Printed) -> Option<io::Result<Bytes>> {
     }
 }
 
-fn as_event(printed: Printed) -> io::Result<Bytes> {
-    let name = |stream| match stream {
-        LogStream::Stdout => "stdout",
-        LogStream::Stderr => "stderr",
-    };
+fn as_event(printed: Printed, cut: &mut [Cut; 2]) -> io::Result<Bytes> {
     Ok(match printed {
         Printed::Bytes { stream, bytes } => {
-            event(name(stream), &json!({"text": String::from_utf8_lossy(&bytes)}))
+            let text = cut[stream as usize].whole(&bytes);
+            event(name(stream), &json!({ "text": text }))
         }
         Printed::Attempt { stream, fence } => {
             event("attempt", &json!({"stream": name(stream), "fence": fence.to_string()}))
         }
         Printed::Failed(problem) => event("problem", &problem),
     })
+}
+
+fn name(stream: LogStream) -> &'static str {
+    match stream {
+        LogStream::Stdout => "stdout",
+        LogStream::Stderr => "stderr",
+    }
+}
+
+/// The beginning of a character whose rest comes with the next piece.
+#[derive(Default)]
+struct Cut(Vec<u8>);
+
+impl Cut {
+    /// The text of a piece, without a last character that is not whole yet; what is no UTF-8 is replaced.
+    fn whole(&mut self, piece: &[u8]) -> String {
+        self.0.extend_from_slice(piece);
+        let until = match std::str::from_utf8(&self.0) {
+            Err(error) if error.error_len().is_none() => error.valid_up_to(),
+            // A flaw in the middle: a character may be cut at the end all the same.
+            Err(_) => self.0.len() - unfinished(&self.0),
+            Ok(_) => self.0.len(),
+        };
+        let rest = self.0.split_off(until);
+        String::from_utf8_lossy(&std::mem::replace(&mut self.0, rest)).into_owned()
+    }
+}
+
+/// How many bytes at the end begin a character and do not finish it.
+fn unfinished(bytes: &[u8]) -> usize {
+    let last = bytes.iter().rev().take(4).position(|byte| byte & 0xc0 != 0x80);
+    let Some(back) = last else { return 0 };
+    let start = bytes.len() - 1 - back;
+    match std::str::from_utf8(&bytes[start..]) {
+        Err(error) if error.error_len().is_none() => back + 1,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_are_told_whole() {
+        let text = "aé€😀";
+        for at in 0..text.len() {
+            let mut cut = Cut::default();
+            let (first, second) = text.as_bytes().split_at(at);
+            assert_eq!(format!("{}{}", cut.whole(first), cut.whole(second)), text, "cut at {at}");
+        }
+        let mut cut = Cut::default();
+        assert_eq!(cut.whole(b"\xffa\xe2\x82"), "\u{fffd}a");
+        assert_eq!(cut.whole(b"\xac!"), "€!");
+    }
 }

@@ -96,16 +96,16 @@ fn labels(job: &Value, key: &str) -> BTreeMap<String, Option<String>> {
 }
 
 fn view(attempt: &PastAttempt, position: Position) -> AttemptView {
-    let live = match position {
-        Position::Placed { fence, state, .. } if fence == attempt.fence => Some(state),
-        Position::Placed { .. } | Position::Waiting | Position::Over => None,
+    let (live, since) = match position {
+        Position::Placed { fence, state, started, .. } if fence == attempt.fence => (Some(state), started),
+        Position::Placed { .. } | Position::Waiting | Position::Over => (None, None),
     };
     AttemptView {
         attempt: attempt.attempt,
         fence: attempt.fence.to_string(),
         node: attempt.node.to_string(),
         state: live.unwrap_or_else(|| attempt.state()),
-        started_at: attempt.started.and_then(Timestamp::of),
+        started_at: attempt.started.or(since).and_then(Timestamp::of),
         ended_at: attempt.ended.and_then(Timestamp::of),
         result: attempt.result(),
         exit_code: attempt.exit_code(),
