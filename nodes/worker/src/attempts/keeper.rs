@@ -99,7 +99,7 @@ impl Attempts {
                 let reason = "the keeper no longer knows of it: its journal is gone".to_owned();
                 self.finish(fence, Ending::early(End::System { reason }, self.now.wall));
             }
-            Stage::Waiting | Stage::Preparing | Stage::Finalizing(_) | Stage::Ended(_) | Stage::Removing => {}
+            Stage::Waiting | Stage::Preparing | Stage::Finalizing | Stage::Ended(_) | Stage::Removing => {}
         }
     }
 

@@ -18,7 +18,7 @@ use std::{
 use tidegate_scheduler::{
     command::OnDisconnect,
     ids::Fence,
-    message::{Assignment, End, FromWorker, Phase, StopCause, ToWorker},
+    message::{Assignment, End, FromWorker, StopCause, ToWorker},
     time::{Millis, Moment, WallMicros},
 };
 
@@ -62,7 +62,7 @@ pub(crate) struct Attempts {
     preparing: usize,
     /// A controller is connected and was told what there is.
     linked: bool,
-    /// When a controller was last there.
+    /// When a controller was last there; while one is connected it says nothing.
     heard: Millis,
     /// The keeper is connected and was asked what it has.
     kept: bool,
@@ -98,7 +98,6 @@ impl Attempts {
     pub(crate) fn on_attached(&mut self, now: Moment) {
         self.now = now;
         self.linked = true;
-        self.heard = now.elapsed;
         self.untold.clear();
         let phase = |(fence, attempt): (&Fence, &Attempt)| Some((*fence, attempt.stage.phase()?));
         let attempts = self.known.iter().filter_map(phase).collect();
@@ -117,7 +116,7 @@ impl Attempts {
     pub(crate) fn on_detached(&mut self, now: Moment, silence: Millis) {
         self.now = now;
         self.linked = false;
-        self.heard = Millis(now.elapsed.0.saturating_sub(silence.0)).max(self.heard);
+        self.heard = Millis(now.elapsed.0.saturating_sub(silence.0));
     }
 
     /// The controller says something.
@@ -173,7 +172,7 @@ impl Attempts {
             }
             // The keeper will tell whether there is anything to stop.
             Stage::Recovered => {}
-            Stage::Finalizing(_) | Stage::Ended(_) | Stage::Removing => {}
+            Stage::Finalizing | Stage::Ended(_) | Stage::Removing => {}
         }
     }
 
@@ -264,7 +263,7 @@ impl Attempts {
     /// Whether nothing of the attempt runs any more; `None` if it is not here.
     pub(crate) fn is_over(&self, fence: Fence) -> Option<bool> {
         let stage = &self.known.get(&fence)?.stage;
-        Some(matches!(stage, Stage::Finalizing(_) | Stage::Ended(_) | Stage::Removing))
+        Some(matches!(stage, Stage::Finalizing | Stage::Ended(_) | Stage::Removing))
     }
 
     /// How many ends no controller has acknowledged.
@@ -302,7 +301,7 @@ impl Attempts {
 
     fn finish(&mut self, fence: Fence, ending: Ending) {
         let Some(attempt) = self.known.get_mut(&fence) else { return };
-        attempt.enter(Stage::Finalizing(ending.clone()), self.now.wall);
+        attempt.enter(Stage::Finalizing, self.now.wall);
         let finish = Finish {
             assignment: attempt.assignment.clone(),
             record: attempt.record.clone(),

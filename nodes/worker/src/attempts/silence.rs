@@ -6,10 +6,7 @@ impl Attempts {
     /// Time has passed; to be called about once a second.
     pub(crate) fn on_tick(&mut self, now: Moment) {
         self.now = now;
-        if self.linked {
-            self.heard = now.elapsed;
-        }
-        if self.leaving {
+        if self.linked || self.leaving {
             return;
         }
         let silence = now.elapsed.since(self.heard);

@@ -8,7 +8,7 @@ use tidegate_scheduler::{
     time::WallMicros,
 };
 
-use super::{Cause, Ending, Parcel, ToKeeper};
+use super::{Cause, Parcel, ToKeeper};
 
 /// What is written down of an attempt before its command starts: all that a later agent needs to finish it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,7 +39,7 @@ pub(super) enum Stage {
     /// Its command runs.
     Running,
     /// What it left is being stored.
-    Finalizing(Ending),
+    Finalizing,
     /// Reported, or to be reported, until it is acknowledged.
     Ended(Kept),
     /// Acknowledged; its folder is being deleted.
@@ -114,7 +114,7 @@ impl Stage {
             Stage::Waiting | Stage::Preparing => Some(Phase::Preparing),
             Stage::Starting(_) | Stage::Recovered => Some(Phase::Starting),
             Stage::Running => Some(Phase::Running),
-            Stage::Finalizing(_) | Stage::Ended(_) => Some(Phase::Finalizing),
+            Stage::Finalizing | Stage::Ended(_) => Some(Phase::Finalizing),
             Stage::Removing => None,
         }
     }
@@ -128,12 +128,12 @@ impl Stage {
     pub(super) fn is_live(&self) -> bool {
         match self {
             Stage::Waiting | Stage::Preparing | Stage::Starting(_) | Stage::Recovered | Stage::Running => true,
-            Stage::Finalizing(_) | Stage::Ended(_) | Stage::Removing => false,
+            Stage::Finalizing | Stage::Ended(_) | Stage::Removing => false,
         }
     }
 
     /// Its command may be writing.
     pub(super) fn uses_disk(&self) -> bool {
-        matches!(self, Stage::Starting(_) | Stage::Recovered | Stage::Running | Stage::Finalizing(_))
+        matches!(self, Stage::Starting(_) | Stage::Recovered | Stage::Running | Stage::Finalizing)
     }
 }

@@ -45,12 +45,12 @@ pub(super) fn clear(node: &NodeFolder, keep_runs: bool) -> io::Result<()> {
     for folder in [node.cache(), node.environments()] {
         ignore_absent(fs::remove_dir_all(folder))?;
     }
-    let keeper = ["keeper.sock", "keeper.journal", "keeper.lock", "keeper.log"];
-    for file in keeper {
-        ignore_absent(fs::remove_file(root.join(file)))?;
-    }
+    // An attempt's end may be known to the keeper's journal alone.
     if keep_runs {
         return Ok(());
+    }
+    for file in ["keeper.sock", "keeper.journal", "keeper.lock", "keeper.log"] {
+        ignore_absent(fs::remove_file(root.join(file)))?;
     }
     for entry in fs::read_dir(node.runs())? {
         let path = entry?.path();

@@ -30,6 +30,11 @@ impl Base {
         all.set("TIDEGATE_NODE", node.to_string());
         Self(all.0)
     }
+
+    /// The node's own `PATH`.
+    pub(crate) fn path(&self) -> &str {
+        self.0.iter().find(|(name, _)| name == "PATH").map_or(DEFAULT_PATH, |(_, value)| value)
+    }
 }
 
 /// All variables of one attempt's command. `paths` is where its inputs are, `environment` what its environment adds.

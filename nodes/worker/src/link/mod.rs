@@ -9,6 +9,6 @@ mod remote;
 
 pub(crate) use addresses::next_address;
 pub(crate) use cache::Cache;
-pub(crate) use logs::serve;
-pub(crate) use put::{Contents, Source};
-pub(crate) use remote::{Remote, RemoteError};
+pub(crate) use logs::{LogRequest, serve};
+pub(crate) use put::{Contents, Part, Source};
+pub(crate) use remote::Remote;

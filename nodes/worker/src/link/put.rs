@@ -63,7 +63,7 @@ impl Source {
             Source::Scanned(scanned, path) => {
                 scanned.open(path).map(|file| Box::new(file) as Box<dyn Read + Send>).map_err(|error| error.to_string())
             }
-            Source::File(path, parts) => super::super::finish::open_parts(path, parts)
+            Source::File(path, parts) => crate::finish::open_parts(path, parts)
                 .map_err(|error| format!("cannot read {}: {error}", path.display())),
         }
     }

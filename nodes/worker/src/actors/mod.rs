@@ -1,0 +1,12 @@
+//! The agent's actors: one owns the attempts, one the link to a controller. Both move values; what to do about them is
+//! decided in [`crate::attempts`].
+
+mod agent;
+mod farewell;
+mod keeper;
+mod link;
+mod work;
+
+pub(crate) use agent::{Agent, Parts, Terminate};
+pub(crate) use keeper::KeeperPlace;
+pub(crate) use link::{Dialing, LinkActor};

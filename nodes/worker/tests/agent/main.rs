@@ -1,0 +1,10 @@
+//! The agent on real processes: a real agent with its keeper, and the other end of its link, which stores and answers as
+//! a controller does.
+
+mod controller;
+mod courses;
+mod deaths;
+mod ends;
+mod limits;
+mod logs;
+mod node;
