@@ -18,7 +18,8 @@ say() { printf '  %s\n' "$1"; }
 show() {
   printf '  %s$ tidegate %s%s\n' "$dim" "$*" "$plain"
   code=0
-  "$tidegate" "$@" >"$home/output" 2>&1 &
+  : >"$home/output"
+  "$tidegate" "$@" >>"$home/output" 2>&1 &
   local pid=$!
   # What a run prints is shown as it comes.
   tail -n +1 -s 0.1 -f --pid=$pid "$home/output" 2>/dev/null | sed -u 's/^/    /'
