@@ -162,6 +162,12 @@ impl<'a> Field<'a> {
         Ok(entries.iter().map(|entry| (entry.key.as_str(), self.child(entry))).collect())
     }
 
+    /// A map that somebody else understands, as JSON.
+    pub(crate) fn object(&self) -> Result<serde_json::Map<String, serde_json::Value>, SpecError> {
+        let entries = self.entries()?.into_iter();
+        Ok(entries.map(|(key, field)| (key.to_owned(), field.node.to_json())).collect())
+    }
+
     /// The map behind this field, its keys checked against a shape.
     pub(crate) fn shaped(&self, shape: &'static Shape) -> Result<Fields<'a>, SpecError> {
         let Value::Map(entries) = &self.node.value else { return Err(self.wrong_type("a map")) };

@@ -68,6 +68,9 @@ pub struct PoolSpec {
     /// The resource behind an attached pool.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_id: Option<String>,
+    /// How its provider makes nodes: a map that this provider alone understands, and checks. Not part of the REST body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tidegate: Option<serde_json::Map<String, serde_json::Value>>,
     /// Where each key stands, when the pool was read from YAML.
     #[serde(skip)]
     pub(crate) origin: Origin,
@@ -134,6 +137,7 @@ pub(crate) const SHAPE: Shape = Shape {
         "network_settings",
         "enable_node_public_ip",
         "resource_id",
+        "tidegate",
     ],
     read_only: &["id", "provisioning_errors", "created_on", "provisioning_state"],
 };
@@ -180,6 +184,7 @@ impl PoolSpec {
             network_settings: fields.read("network_settings", NetworkSettings::read)?,
             enable_node_public_ip: fields.read("enable_node_public_ip", Field::boolean)?.unwrap_or(true),
             resource_id: fields.text("resource_id")?,
+            tidegate: fields.read("tidegate", Field::object)?,
             origin: Origin::of(root),
         };
         if pool.min_instances > pool.max_instances {

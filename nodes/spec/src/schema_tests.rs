@@ -95,3 +95,15 @@ fn tidegates_own_keys_are_few_and_do_not_shadow_azures() {
     assert_eq!(own(&job::JOB, ""), ["tidegate"]);
     assert_eq!(own(&job::RESOURCES, "resources."), ["cpus", "memory", "gpus"]);
 }
+
+#[test]
+fn a_pools_provider_settings_are_passed_on_as_they_are() {
+    let text = "type: amlcompute\nname: p\ntidegate: {boot_delay_s: 0.5, kind: local}\n";
+    let crate::Document::Pool(pool) = crate::read_str(text, "f.yml", "/").unwrap() else { panic!("a pool") };
+    let json = serde_json::to_value(&*pool).unwrap();
+    assert_eq!(json["tidegate"], serde_json::json!({"boot_delay_s": 0.5, "kind": "local"}));
+    assert_eq!(crate::PoolSpec::from_json(&json).unwrap().tidegate, pool.tidegate);
+    let wrong = "type: amlcompute\nname: p\ntidegate: fast\n";
+    let error = crate::read_str(wrong, "f.yml", "/").unwrap_err().to_string();
+    assert!(error.contains("f.yml:3:11") && error.contains("a map"), "{error}");
+}
