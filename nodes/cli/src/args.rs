@@ -6,13 +6,14 @@ use clap::{Args, Parser, Subcommand};
 
 const EXAMPLES: &str = "\
 Examples:
-  tidegate up                              start a server with a pool of its own on this machine
-  tidegate submit job.yml --stream         run a job file of Azure ML's, and show what it prints
-  tidegate submit job.yml --count 100      the same a hundred times, as one array
-  tidegate run explain NAME                why a run waits
+  tidegate up                            start a server with a pool of its own, here
+  tidegate submit job.yml --stream       run a job file of Azure ML's, show what it prints
+  tidegate submit job.yml --count 100    the same a hundred times, as one array
+  tidegate run explain NAME              why a run waits
 
-Exit codes: 0 done, 1 the run failed, 2 usage or a failure here, 3 refused by the server, 4 cannot reach the server, 5 cancelled.
-Machine-readable: `-o json` on any command; the shapes are those of the server's /openapi.json.";
+Exit codes: 0 done, 1 the run failed, 2 usage or a failure on this machine, 3 refused by the
+server, 4 cannot reach the server, 5 the run was cancelled.
+For programs: `-o json` on any command; the shapes are those of the server's /openapi.json.";
 
 /// Run machine-learning work on pools of machines that fill and drain by themselves.
 #[derive(Debug, Parser)]
@@ -32,7 +33,14 @@ pub(crate) struct Global {
     #[arg(short, long, global = true, value_enum, default_value_t, help_heading = "Global options")]
     pub(crate) output: Format,
     /// The server; that of the last `tidegate up` when absent
-    #[arg(long, global = true, env = "TIDEGATE_SERVER", value_name = "URL", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        env = "TIDEGATE_SERVER",
+        hide_env_values = true,
+        value_name = "URL",
+        help_heading = "Global options"
+    )]
     pub(crate) server: Option<String>,
     /// The server's token; better given by the variable, or left to what `up` wrote
     #[arg(
@@ -48,6 +56,7 @@ pub(crate) struct Global {
         long,
         global = true,
         env = "TIDEGATE_WORKSPACE",
+        hide_env_values = true,
         value_name = "NAME",
         help_heading = "Global options"
     )]

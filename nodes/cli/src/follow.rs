@@ -106,7 +106,9 @@ pub(crate) fn print_log(
     let mut log = Log { client, name, which, element, follow, attempt: None, printed: 0, fruitless: 0 };
     loop {
         match log.print() {
-            Err(failure) if follow && log.fruitless < FRUITLESS && is_passing(&failure) => log.reconnect(failure)?,
+            Err(failure) if follow && log.fruitless < FRUITLESS && is_passing(&failure) => {
+                log.reconnect(failure)?
+            }
             ended => return ended,
         }
     }
@@ -166,7 +168,8 @@ impl Log<'_> {
     /// Waits for the server to come back. A run that was tried again meanwhile is shown from its new attempt on.
     fn reconnect(&mut self, failure: Failure) -> Result<(), Failure> {
         let path = format!("/runs/{}", segment(self.name));
-        let query: Vec<_> = self.element.map(|element| ("element", element.to_string())).into_iter().collect();
+        let query: Vec<_> =
+            self.element.map(|element| ("element", element.to_string())).into_iter().collect();
         let since = Instant::now();
         self.fruitless += 1;
         loop {

@@ -140,3 +140,24 @@ fn pool_table(pool: &PoolView) -> String {
         ("deleting", pool.deleting.then(|| "yes: it goes once its nodes have".to_owned())),
     ])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_pool_reads_like_a_page() {
+        let pool = json!({
+            "name": "small", "workspace": "default", "location": "eastus", "size": "Standard_DS3_v2",
+            "family": "standardDSv2Family", "tier": "dedicated", "vcpu": 4, "memory_mib": 14336, "gpus": 0.0,
+            "min_instances": 0, "max_instances": 4, "idle_time_before_scale_down": 120.0,
+            "nodes": {"coming": 1, "idle": 0, "running": 2, "unusable": 0, "leaving": 0}, "open_runs": 3,
+            "queued_elements": 8, "deleting": false, "boot_failures": 2, "last_failure": "no room",
+        });
+        let pool: PoolView = serde_json::from_value(pool).unwrap();
+        let headings = ["NAME", "SIZE", "TIER", "LOCATION", "NODES", "MIN", "MAX", "OPEN RUNS", "QUEUED"];
+        let list = table(headings, [row(&pool)]);
+        insta::assert_snapshot!(format!("{list}\n\n{}", pool_table(&pool)));
+    }
+}

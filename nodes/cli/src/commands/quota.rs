@@ -10,10 +10,10 @@ use tidegate_gateway::api::{Page, QuotaPut, QuotaView};
 
 const EXAMPLES: &str = "\
 Examples:
-  tidegate quota set standardDSv2Family 16                       at most 16 vCPU of dedicated VMs
+  tidegate quota set standardDSv2Family 16                         16 vCPU of dedicated VMs
   tidegate quota set standardDSv2Family 64 --tier low_priority
-  tidegate quota set standardDSv2Family 8 --workspace-limit team at most 8 of them for the workspace `team`
-  tidegate quota set standardDSv2Family none                     no limit";
+  tidegate quota set standardDSv2Family 8 --workspace-limit team   8 for one workspace
+  tidegate quota set standardDSv2Family none                       no limit";
 
 /// Which limit, and how much.
 #[derive(Debug, Args)]

@@ -16,7 +16,7 @@ use tidegate_store::{BlobSource, Digest, FileMode, MAX_TREE_BYTES, StoreError, T
 
 const EXAMPLES: &str = "\
 Examples:
-  tidegate run download NAME                          its folders `outputs` and `logs`, into ./NAME
+  tidegate run download NAME                         its folders `outputs` and `logs`, into ./NAME
   tidegate run download NAME --all --path results     and its named outputs, each into a folder of its name
   tidegate run download NAME --output-name model";
 

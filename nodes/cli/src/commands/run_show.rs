@@ -101,3 +101,31 @@ fn need(need: &NeedView) -> String {
     let gpus = if need.gpus > 0.0 { format!(", {} GPU", need.gpus) } else { String::new() };
     format!("{} vCPU, {memory}{gpus}", need.vcpu)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_run_reads_like_a_page() {
+        let details = json!({
+            "name": "one", "workspace": "default", "experiment": "mnist", "pool": "small", "state": "Failed", "count": 1,
+            "elements": {"queued": 0, "running": 0, "completed": 0, "failed": 1, "canceled": 0},
+            "submitted_at": "2030-01-01T00:00:00.000Z", "started_at": "2030-01-01T00:00:01.500Z",
+            "ended_at": "2030-01-01T00:01:31.500Z", "exit_code": 7, "result": "exit code 7",
+            "tags": {"team": "vision", "bare": null}, "properties": {}, "priority": 50,
+            "need": {"whole_node": false, "vcpu": 2, "memory_mib": 4096, "gpus": 0.0}, "retries": 1,
+            "grace_seconds": 30.0, "job": {"command": "python train.py\n"}, "element": 0, "outputs": ["default"],
+            "notes": ["environment x is not mapped", "the log was cut"],
+            "attempts": [
+                {"attempt": 1, "fence": "f3.0", "node": "n1", "state": "Failed", "result": "exit code 7", "exit_code": 7,
+                 "started_at": "2030-01-01T00:00:01.500Z", "ended_at": "2030-01-01T00:00:02.000Z", "cpu_seconds": 0.25,
+                 "max_rss_mib": 12.5, "environment": "the host's own programs", "confinement": "CPU and memory"},
+                {"attempt": 2, "fence": "f9.0", "node": "n2", "state": "Failed"},
+            ],
+        });
+        let details: RunDetails = serde_json::from_value(details).unwrap();
+        insta::assert_snapshot!(page(&details));
+    }
+}

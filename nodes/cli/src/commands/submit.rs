@@ -16,14 +16,14 @@ use tidegate_spec::{CommandJob, Document, read_file, unsupported};
 
 const EXAMPLES: &str = "\
 Examples:
-  tidegate submit job.yml                              queue it; prints the run's name
-  tidegate submit job.yml --stream                     show what it prints; the exit code tells how it ended
-  tidegate submit job.yml --count 1000                 an array: a thousand elements, each knows its number
-  tidegate submit job.yml --name train-1 --wait        sent again, the same name gives the same run
+  tidegate submit job.yml                        queue it; prints the run's name
+  tidegate submit job.yml --stream               show what it prints; exit as it ended
+  tidegate submit job.yml --count 1000           an array: each element knows its number
+  tidegate submit job.yml --name n1 --wait       sent again, a name gives the same run
   tidegate submit job.yml --set inputs.rate=0.1 --set compute=big
 
-The file is a command job of Azure ML's, YAML or JSON. Its `code` and local inputs are uploaded, what the server has
-already is not. Ctrl-C during --wait or --stream leaves the run alone.";
+The file is a command job of Azure ML's. Its `code` and local inputs are uploaded, unless the
+server has them already. Ctrl-C during --wait or --stream leaves the run alone.";
 
 /// What to queue, and how.
 #[derive(Debug, Args)]

@@ -11,18 +11,18 @@ use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Examples:
-  tidegate up                                 a server and a pool of workers, on this machine alone
+  tidegate up                     a server and a pool of workers, for this machine alone
   tidegate up --data /srv/tidegate --http 127.0.0.1:9000
   tidegate up --config server.toml
 
-All that is durable is in the data folder: started again on the same one, the server goes on where it was, also after it
-was killed; runs that were running then are still running. The token that clients need is in its file `token`, and in
-a context for the other commands, which therefore need no --server and no --token.
+All that is durable is in the data folder: started again on the same one, the server goes on
+where it was, also after it was killed; what was running then is still running. The token that
+clients need is in its file `token`, and in a context that the other commands find by themselves.
 
-The configuration, in TOML; every key may be left out:
-  environments.NAME = { packages = [\"scikit-learn\"], python = \"3.11\" }   built by uv when first needed
-  environments.NAME = { venv = \"/path\" }                                 a virtual environment that is there
-  sizes = [{ name = \"Big\", family = \"own\", vcpu = 64, memory_mib = 262144, gpus = 0, hourly_price = 0.0 }]
+The configuration is TOML; every key may be left out:
+  environments.NAME = { packages = [\"numpy\"], python = \"3.11\" }    built by uv when needed
+  environments.NAME = { venv = \"/path\" }                            one that is there
+  sizes = [{ name = \"Big\", family = \"own\", vcpu = 64, memory_mib = 262144, gpus = 0 }]
   retention = { days = 30, runs = 1000000 }
   logs.limit_mib = 256
   http.names = [\"host.example\"]
