@@ -73,8 +73,11 @@ pub(super) fn detect(name: &str, wanted: bool) -> (Root, Confinement) {
         }
     };
     let mut notes = Vec::new();
-    if let Some(unified) = mounts.unified_with_controllers() {
-        match v2::Root::make(unified, name) {
+    if let Some(home) = mounts.unified()
+        && let parents = v2::parents(home)
+        && !parents.is_empty()
+    {
+        match v2::Root::make(home, &parents, name) {
             Ok((root, confinement)) => return (Root::V2(root), confinement),
             Err(note) => notes.push(note),
         }

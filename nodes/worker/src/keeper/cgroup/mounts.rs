@@ -37,12 +37,9 @@ impl Mounts {
         Some(&self.hierarchies.iter().find(has)?.current)
     }
 
-    /// Our group in the unified hierarchy, if that has any of the controllers that we want.
-    pub(super) fn unified_with_controllers(&self) -> Option<&Path> {
-        let current = &self.hierarchies.iter().find(|one| one.controllers.is_none())?.current;
-        let controllers = fs::read_to_string(current.join("cgroup.controllers")).ok()?;
-        let wanted = |name: &str| super::v2::CONTROLLERS.contains(&name);
-        controllers.split_ascii_whitespace().any(wanted).then_some(current)
+    /// Our group in the unified hierarchy.
+    pub(super) fn unified(&self) -> Option<&Path> {
+        Some(&self.hierarchies.iter().find(|one| one.controllers.is_none())?.current)
     }
 
     fn parse(mounts: &str, groups: &str) -> Self {
@@ -104,8 +101,7 @@ mod tests {
         assert_eq!(mounts.v1("cpu"), Some(Path::new("/sys/fs/cgroup/cpu,cpuacct/")));
         assert_eq!(mounts.v1("memory"), Some(Path::new("/sys/fs/cgroup/memory/y")));
         assert_eq!(mounts.v1("pids"), None);
-        let unified = mounts.hierarchies.iter().find(|one| one.controllers.is_none()).unwrap();
-        assert_eq!(unified.current, Path::new("/sys/fs/cgroup/uni fied/u"));
+        assert_eq!(mounts.unified(), Some(Path::new("/sys/fs/cgroup/uni fied/u")));
     }
 
     #[test]
