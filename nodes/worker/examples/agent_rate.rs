@@ -43,7 +43,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let ca = ClusterCa::create("rate")?;
     let hour = Duration::from_secs(3600);
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let endpoint = Endpoint::bind(any, &ca.issue(Role::Controller, "c1", hour)?, ca.cert(), Config::default())?;
+    let endpoint =
+        Endpoint::bind(any, &ca.issue(Role::Controller, "c1", hour)?, ca.cert(), Config::default())?;
     let mut agent = start_agent(folder.path(), &ca, endpoint.local_addr()?)?;
     let link = endpoint.accept().await.ok_or("the endpoint closed")??;
     let _attach: FromNode = link.recv(Class::Control).await?;
@@ -79,7 +80,12 @@ fn start_agent(folder: &Path, ca: &ClusterCa, controller: SocketAddr) -> Result<
 }
 
 /// Keeps `at_once` runs on the node until all have ended.
-async fn measure(link: &Link, body: ContentId, fences: std::ops::Range<u64>, at_once: u64) -> Result<Duration, Box<dyn Error>> {
+async fn measure(
+    link: &Link,
+    body: ContentId,
+    fences: std::ops::Range<u64>,
+    at_once: u64,
+) -> Result<Duration, Box<dyn Error>> {
     let start = Instant::now();
     let (mut next, mut left) = (fences.start, fences.end - fences.start);
     let mut messages: Vec<FromNode> = Vec::new();
@@ -92,7 +98,8 @@ async fn measure(link: &Link, body: ContentId, fences: std::ops::Range<u64>, at_
         for message in messages.drain(..) {
             match message {
                 FromNode::Ended { report, .. } => {
-                    link.send(Class::Control, &ToNode::Say(ToWorker::Acknowledge { fence: report.fence })).await?;
+                    link.send(Class::Control, &ToNode::Say(ToWorker::Acknowledge { fence: report.fence }))
+                        .await?;
                     left -= 1;
                     if next < fences.end {
                         link.send(Class::Control, &assign(next, body)).await?;

@@ -120,13 +120,13 @@ impl WorkerConfig {
     ///
     /// It cannot be read, is no TOML, has a key that is not known, or a value that cannot be; with the line.
     pub fn load(path: &Path) -> Result<Self, WorkerError> {
-        let text = read(path).map_err(WorkerError::doing(format!("read the configuration {}", path.display())))?;
-        let mut config: Self = toml::from_str(&text).map_err(|error| WorkerError::Config {
-            path: path.to_owned(),
-            what: error.to_string(),
-        })?;
+        let text =
+            read(path).map_err(WorkerError::doing(format!("read the configuration {}", path.display())))?;
+        let mut config: Self = toml::from_str(&text)
+            .map_err(|error| WorkerError::Config { path: path.to_owned(), what: error.to_string() })?;
         let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let folder = folder.canonicalize().map_err(WorkerError::doing(format!("resolve {}", folder.display())))?;
+        let folder =
+            folder.canonicalize().map_err(WorkerError::doing(format!("resolve {}", folder.display())))?;
         config.resolve(&folder);
         Ok(config)
     }
@@ -137,11 +137,17 @@ impl WorkerConfig {
     ///
     /// A path that is not UTF-8.
     pub fn to_toml(&self) -> Result<String, WorkerError> {
-        toml::to_string(self).map_err(|error| WorkerError::Config { path: PathBuf::new(), what: error.to_string() })
+        toml::to_string(self)
+            .map_err(|error| WorkerError::Config { path: PathBuf::new(), what: error.to_string() })
     }
 
     /// A configuration with the usual settings.
-    pub fn new(node: u64, cluster: impl Into<String>, folder: impl Into<PathBuf>, capacity: &Resources) -> Self {
+    pub fn new(
+        node: u64,
+        cluster: impl Into<String>,
+        folder: impl Into<PathBuf>,
+        capacity: &Resources,
+    ) -> Self {
         let folder = folder.into();
         let Resources { vcpu, memory_mib, gpu_milli } = *capacity;
         Self {
@@ -195,7 +201,8 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join("worker.toml");
         std::fs::write(&path, text).unwrap();
-        WorkerConfig::load(&path).map_err(|error| error.to_string().replace(&temp.path().display().to_string(), "T"))
+        WorkerConfig::load(&path)
+            .map_err(|error| error.to_string().replace(&temp.path().display().to_string(), "T"))
     }
 
     const LEAST: &str = "node = 7\nfolder = \"/n\"\ncluster = \"c\"\ncontroller_file = \"/c\"\nidentity = \"id.pem\"\nca = \"/ca\"\n";
@@ -214,8 +221,12 @@ mod tests {
 
     #[test]
     fn a_slip_is_told_with_its_line() {
-        let unknown = load(&format!("{LEAST}capacity = {{ vcpu = 4, memory_mib = 1024 }}\nlog_limit = 3\n")).unwrap_err();
-        assert!(unknown.contains("T/worker.toml") && unknown.contains("line 8") && unknown.contains("log_limit"), "{unknown}");
+        let unknown = load(&format!("{LEAST}capacity = {{ vcpu = 4, memory_mib = 1024 }}\nlog_limit = 3\n"))
+            .unwrap_err();
+        assert!(
+            unknown.contains("T/worker.toml") && unknown.contains("line 8") && unknown.contains("log_limit"),
+            "{unknown}"
+        );
         let absent = load(LEAST).unwrap_err();
         assert!(absent.contains("capacity"), "{absent}");
         assert!(load("node = [").is_err());

@@ -13,7 +13,9 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["agent", config] => end(WorkerConfig::load(Path::new(config)).and_then(run)),
-        ["keeper", "--folder", folder, "--node", node] => end(keeper::run(keeper::KeeperConfig::new(*folder, *node))),
+        ["keeper", "--folder", folder, "--node", node] => {
+            end(keeper::run(keeper::KeeperConfig::new(*folder, *node)))
+        }
         _ => {
             eprintln!("usage: tidegate-agent agent CONFIG | keeper --folder FOLDER --node NODE");
             ExitCode::from(2)

@@ -1,7 +1,7 @@
 //! Starting a worker's agent, and waiting for its end.
 
 use std::{
-    net::{Ipv6Addr, Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
@@ -74,7 +74,8 @@ pub fn run(config: WorkerConfig) -> Result<ExitReason, WorkerError> {
 }
 
 async fn live(config: WorkerConfig, node: NodeFolder) -> Result<ExitReason, WorkerError> {
-    let in_folder = |error| WorkerError::Io { what: format!("use its folder {}", node.root().display()), error };
+    let in_folder =
+        |error| WorkerError::Io { what: format!("use its folder {}", node.root().display()), error };
     let incarnation = node.incarnation().map_err(in_folder)?;
     let found = node.recover().map_err(in_folder)?;
     tracing::info!(node = config.node, folder = %node.root().display(), attempts = found.len(), "the worker starts");
@@ -141,7 +142,8 @@ fn preparer(config: WorkerConfig, node: NodeFolder, remote: Remote) -> Preparer 
 fn keeper_place(config: &WorkerConfig, node: &NodeFolder) -> Result<KeeperPlace, WorkerError> {
     let program: PathBuf = match &config.keeper_program {
         Some(program) => program.clone(),
-        None => std::env::current_exe().map_err(WorkerError::doing("find its own program, which is the keeper's too"))?,
+        None => std::env::current_exe()
+            .map_err(WorkerError::doing("find its own program, which is the keeper's too"))?,
     };
     let name = format!("n{}", config.node);
     let launch = Launch::new(&program, node.root(), &name);
@@ -153,11 +155,16 @@ fn endpoint(config: &WorkerConfig) -> Result<Endpoint, WorkerError> {
     let identity = Identity::load(&config.identity)?;
     let ca = CaCert::load(&config.ca)?;
     if ca.cluster() != config.cluster {
-        let what = format!("cluster is {:?}, and the authority's certificate is of {:?}", config.cluster, ca.cluster());
+        let what = format!(
+            "cluster is {:?}, and the authority's certificate is of {:?}",
+            config.cluster,
+            ca.cluster()
+        );
         return Err(WorkerError::Config { path: config.ca.clone(), what });
     }
     let payload = rmp_serde::to_vec(&NodeHello { node: config.node });
-    let payload = payload.map_err(|error| WorkerError::Config { path: config.ca.clone(), what: error.to_string() })?;
+    let payload =
+        payload.map_err(|error| WorkerError::Config { path: config.ca.clone(), what: error.to_string() })?;
     let transport = Config {
         accept: Vec::new(),
         build: env!("CARGO_PKG_VERSION").to_owned(),

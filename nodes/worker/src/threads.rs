@@ -45,7 +45,8 @@ impl fmt::Debug for Threads {
 
 impl Threads {
     pub(crate) fn new(count: usize) -> io::Result<Self> {
-        let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new(), threads: Mutex::default() });
+        let shared =
+            Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new(), threads: Mutex::default() });
         for number in 0..count {
             let own = shared.clone();
             let thread = thread::Builder::new().name(format!("files-{number}")).spawn(move || work(&own))?;

@@ -169,7 +169,10 @@ impl Agent {
 #[rtype(result = "()")]
 pub(super) enum Happened {
     /// The keeper is there, with all that it has.
-    KeeperUp { orders: Orders, list: Vec<AttemptStatus> },
+    KeeperUp {
+        orders: Orders,
+        list: Vec<AttemptStatus>,
+    },
     /// The keeper says something.
     KeeperSays(Vec<FromKeeper>),
     /// The keeper is gone.
@@ -177,13 +180,23 @@ pub(super) enum Happened {
     /// There is no keeper, and none can be started.
     NoKeeper(WorkerError),
     /// A controller is there.
-    Attached { connection: u64 },
+    Attached {
+        connection: u64,
+    },
     /// It says something.
     ControllerSays(Vec<ToNode>),
     /// It is gone; it was last there so long ago.
-    Detached { silence: Millis },
-    Prepared { fence: Fence, result: Result<Prepared, Refusal> },
-    Finished { parcel: Parcel, on_disk: bool },
+    Detached {
+        silence: Millis,
+    },
+    Prepared {
+        fence: Fence,
+        result: Result<Prepared, Refusal>,
+    },
+    Finished {
+        parcel: Parcel,
+        on_disk: bool,
+    },
     Removed(Vec<Fence>),
 }
 

@@ -5,16 +5,8 @@ use std::{sync::Arc, time::Duration};
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use tokio::{sync::oneshot, time};
 
-use super::{
-    agent::Agent,
-    link::HangUp,
-};
-use crate::{
-    ExitReason, WorkerError,
-    folder::NodeFolder,
-    keeper::protocol::ToKeeper,
-    threads::Threads,
-};
+use super::{agent::Agent, link::HangUp};
+use crate::{ExitReason, WorkerError, folder::NodeFolder, keeper::protocol::ToKeeper, threads::Threads};
 
 /// How long the keeper may take beyond the longest grace period of what it stops.
 const KEEPER: Duration = Duration::from_secs(30);

@@ -101,7 +101,11 @@ async fn list(
 }
 
 /// Sends orders as fast as the keeper takes them.
-async fn forward(orders: KeeperSender, mut waiting: mpsc::UnboundedReceiver<Arc<ToKeeper>>, agent: Addr<Agent>) {
+async fn forward(
+    orders: KeeperSender,
+    mut waiting: mpsc::UnboundedReceiver<Arc<ToKeeper>>,
+    agent: Addr<Agent>,
+) {
     while let Some(order) = waiting.recv().await {
         match (orders.send(&order).await, &*order) {
             (Ok(()), _) => {}
@@ -110,7 +114,9 @@ async fn forward(orders: KeeperSender, mut waiting: mpsc::UnboundedReceiver<Arc<
                 let failed = FromKeeper::StartFailed { fence: start.fence, error: error.to_string() };
                 agent.do_send(Happened::KeeperSays(vec![failed]));
             }
-            (Err(SendError::Unsendable(error)), _) => tracing::error!(%error, "an order is too large for the keeper"),
+            (Err(SendError::Unsendable(error)), _) => {
+                tracing::error!(%error, "an order is too large for the keeper")
+            }
         }
     }
 }
@@ -135,9 +141,14 @@ mod tests {
 
     #[test]
     fn what_is_enforced_is_said_in_a_sentence() {
-        let all = Confinement { mechanism: "cgroup v2".into(), memory: true, cpu: true, pids: true, notes: vec![] };
+        let all =
+            Confinement { mechanism: "cgroup v2".into(), memory: true, cpu: true, pids: true, notes: vec![] };
         assert_eq!(sentence(&all), "limits of CPU, memory, processes are enforced (cgroup v2)");
-        let none = Confinement { mechanism: "none".into(), notes: vec!["a".into(), "b".into()], ..Confinement::default() };
+        let none = Confinement {
+            mechanism: "none".into(),
+            notes: vec!["a".into(), "b".into()],
+            ..Confinement::default()
+        };
         assert_eq!(sentence(&none), "no limit is enforced (none): a; b");
     }
 }

@@ -188,7 +188,9 @@ async fn dial(dialing: Dialing, agent: Addr<Agent>, actor: Addr<LinkActor>) {
         }
         actix::spawn(serve_bulk(link.clone(), dialing.node.clone(), agent.clone()));
         let silence = listen(&link, &agent, dialing.idle).await;
-        if actor.send(Changed(None)).await.is_err() || agent.send(Happened::Detached { silence }).await.is_err() {
+        if actor.send(Changed(None)).await.is_err()
+            || agent.send(Happened::Detached { silence }).await.is_err()
+        {
             return;
         }
     }
@@ -199,7 +201,9 @@ async fn listen(link: &Link, agent: &Addr<Agent>, idle: Duration) -> Millis {
     let mut messages: Vec<ToNode> = Vec::new();
     let error = loop {
         let received = link.recv_many(Class::Control, &mut messages, AT_ONCE).await;
-        if !messages.is_empty() && agent.send(Happened::ControllerSays(std::mem::take(&mut messages))).await.is_err() {
+        if !messages.is_empty()
+            && agent.send(Happened::ControllerSays(std::mem::take(&mut messages))).await.is_err()
+        {
             return Millis(0);
         }
         if let Err(error) = received {

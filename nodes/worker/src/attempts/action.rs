@@ -89,7 +89,7 @@ impl Ending {
 }
 
 /// What to make a report of.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Finish {
     pub(crate) assignment: Arc<Assignment>,
     /// What was prepared; `None` if it did not come to that.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Action, Attempts, Cause, Ending, End, Fence, Moment, Stage, ToKeeper, WallMicros};
+use super::{Action, Attempts, Cause, End, Ending, Fence, Moment, Stage, ToKeeper, WallMicros};
 use crate::keeper::protocol::{AttemptStatus, Exit, FromKeeper, Outcome, Phase};
 
 impl Attempts {

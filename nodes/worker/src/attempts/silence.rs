@@ -13,7 +13,8 @@ impl Attempts {
         if silence >= self.settings.lease {
             self.stop_those_that_say_so();
         }
-        if silence >= self.settings.leave_after && !self.known.values().any(|attempt| attempt.stage.is_live()) {
+        if silence >= self.settings.leave_after && !self.known.values().any(|attempt| attempt.stage.is_live())
+        {
             tracing::warn!("no controller for {silence}, and nothing runs: leaving");
             self.leave(true);
         }

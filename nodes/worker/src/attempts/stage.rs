@@ -127,7 +127,9 @@ impl Stage {
     /// Something of it runs, or is still to run.
     pub(super) fn is_live(&self) -> bool {
         match self {
-            Stage::Waiting | Stage::Preparing | Stage::Starting(_) | Stage::Recovered | Stage::Running => true,
+            Stage::Waiting | Stage::Preparing | Stage::Starting(_) | Stage::Recovered | Stage::Running => {
+                true
+            }
             Stage::Finalizing | Stage::Ended(_) | Stage::Removing => false,
         }
     }

@@ -7,7 +7,9 @@ use tidegate_scheduler::{
 };
 
 use super::*;
-use crate::keeper::protocol::{AttemptStatus, Exit, FromKeeper, Limits, Outcome, Phase as KeeperPhase, StartRequest};
+use crate::keeper::protocol::{
+    AttemptStatus, Exit, FromKeeper, Limits, Outcome, Phase as KeeperPhase, StartRequest,
+};
 
 struct Bench {
     attempts: Attempts,
@@ -203,7 +205,8 @@ fn text(action: &Action) -> String {
             format!("finish {} {}{notes}", finish.assignment.fence.0, finish.ending.end)
         }
         Action::Say(FromWorker::Attach { attempts, .. }) => {
-            let attempts: Vec<String> = attempts.iter().map(|(fence, phase)| format!("{} {phase:?}", fence.0)).collect();
+            let attempts: Vec<String> =
+                attempts.iter().map(|(fence, phase)| format!("{} {phase:?}", fence.0)).collect();
             format!("attach [{}]", attempts.join(", "))
         }
         Action::Say(FromWorker::Phase { fence, phase, at }) => format!("say {} {phase:?} {}", fence.0, at.0),
@@ -255,7 +258,10 @@ fn few_are_prepared_at_once_and_in_the_order_in_which_they_came() {
     let said: Vec<String> = [5, 3, 4, 1].map(|fence| bench.start(fence)).into();
     assert_eq!(said, ["prepare 5; tell soon", "prepare 3", "", ""]);
     assert_eq!(bench.prepared(3), "prepare 4; order start 3");
-    assert_eq!(bench.refused(5, End::CannotStart { reason: "no".into() }), "prepare 1; finish 5 could not start: no");
+    assert_eq!(
+        bench.refused(5, End::CannotStart { reason: "no".into() }),
+        "prepare 1; finish 5 could not start: no"
+    );
     assert_eq!(bench.attach(), "attach [1 Preparing, 3 Starting, 4 Preparing, 5 Finalizing]");
 }
 

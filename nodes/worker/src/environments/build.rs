@@ -41,7 +41,8 @@ pub(super) async fn make(recipe: &Recipe) -> Result<(), BuildError> {
         })
         .await?;
         build(recipe).await?;
-        fs::write(&ready, []).map_err(|error| BuildError::Io { what: format!("write {}", ready.display()), error })?;
+        fs::write(&ready, [])
+            .map_err(|error| BuildError::Io { what: format!("write {}", ready.display()), error })?;
     }
     drop(lock);
     Ok(())

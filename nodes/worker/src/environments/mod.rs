@@ -56,7 +56,9 @@ impl Environments {
         let shown = keys.first().map_or("an environment without a name", String::as_str);
         match keys.iter().find_map(|key| self.table.get_key_value(key)) {
             None => {
-                let note = format!("environment {shown} is not mapped on this node: the host's own programs are used");
+                let note = format!(
+                    "environment {shown} is not mapped on this node: the host's own programs are used"
+                );
                 Some(Ok(Chosen { name: "the host's own programs".to_owned(), note: Some(note), venv: None }))
             }
             Some((key, Environment::Existing { venv })) => Some(existing(key, venv)),
@@ -81,7 +83,8 @@ impl Environments {
         let digest = digest_of(packages, python.as_deref());
         let venv = self.folder.join(&digest);
         let uv = self.uv.clone().unwrap_or_else(|| PathBuf::from("uv"));
-        let recipe = build::Recipe { uv, packages: packages.clone(), python: python.clone(), venv: venv.clone() };
+        let recipe =
+            build::Recipe { uv, packages: packages.clone(), python: python.clone(), venv: venv.clone() };
         build::make(&recipe).await.map_err(|error| error.into_end(key))?;
         let name = format!("{key}: {} (built by uv, {digest})", packages.join(" "));
         Ok(Chosen { name, note: None, venv: Some(venv) })
@@ -90,7 +93,9 @@ impl Environments {
 
 fn existing(key: &str, venv: &Path) -> Result<Chosen, End> {
     match venv.join("bin").is_dir() {
-        true => Ok(Chosen { name: format!("{key}: {}", venv.display()), note: None, venv: Some(venv.to_owned()) }),
+        true => {
+            Ok(Chosen { name: format!("{key}: {}", venv.display()), note: None, venv: Some(venv.to_owned()) })
+        }
         false => Err(End::CannotStart {
             reason: format!(
                 "environment {key} is mapped to {}, which is not a virtual environment: it has no folder `bin`",
@@ -128,9 +133,9 @@ impl BuildError {
                     "environment {key} must be built, and uv cannot be started ({error}): install uv, or name it by `uv` in the worker's configuration"
                 ),
             },
-            BuildError::Refused { step, last_lines } => {
-                End::CannotStart { reason: format!("environment {key} cannot be built: {step} failed: {last_lines}") }
-            }
+            BuildError::Refused { step, last_lines } => End::CannotStart {
+                reason: format!("environment {key} cannot be built: {step} failed: {last_lines}"),
+            },
             BuildError::Io { what, error } => {
                 End::System { reason: format!("environment {key} cannot be built: cannot {what}: {error}") }
             }

@@ -21,7 +21,16 @@ pub(crate) fn hole_text(bytes: u64) -> String {
 
 /// Adds a log to what is to be stored. `cut` is the limit that it grew past, if it did. Nothing is stored of a log that
 /// is empty or was never made.
-pub(super) fn collect(path: &Path, cut: Option<u64>, contents: &mut Contents) -> io::Result<Option<StoredLog>> {
+///
+/// # Errors
+///
+/// It cannot be read, or is larger than `most` bytes (`FileTooLarge`).
+pub(super) fn collect(
+    path: &Path,
+    cut: Option<u64>,
+    most: u64,
+    contents: &mut Contents,
+) -> io::Result<Option<StoredLog>> {
     let file = match open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file?,
@@ -33,6 +42,9 @@ pub(super) fn collect(path: &Path, cut: Option<u64>, contents: &mut Contents) ->
     let written = metadata.len();
     if written == 0 {
         return Ok(None);
+    }
+    if written > most {
+        return Err(io::ErrorKind::FileTooLarge.into());
     }
     let (digest, kept, source) = match cut.filter(|limit| written > *limit) {
         None if written <= SMALL_BYTES => {
@@ -117,7 +129,7 @@ mod tests {
 
     fn stored(path: &Path, cut: Option<u64>) -> Option<(StoredLog, Vec<u8>)> {
         let mut contents = Contents::default();
-        let log = collect(path, cut, &mut contents).unwrap()?;
+        let log = collect(path, cut, u64::MAX, &mut contents).unwrap()?;
         let bytes = contents.read_all().unwrap().remove(0).into_vec();
         assert_eq!((Digest::of(&bytes), bytes.len() as u64), (log.digest, log.kept));
         Some((log, bytes))
@@ -146,11 +158,22 @@ mod tests {
         let mut file = File::create(&path).unwrap();
         file.write_all(&content).unwrap();
         let half = 32 << 10;
-        let expected = [&content[..half], hole_text((1 << 20) - (64 << 10)).as_bytes(), &content[content.len() - half..]].concat();
+        let expected = [
+            &content[..half],
+            hole_text((1 << 20) - (64 << 10)).as_bytes(),
+            &content[content.len() - half..],
+        ]
+        .concat();
         // Nobody has cut it, as on a file system without holes.
         let (log, bytes) = stored(&path, Some(64 << 10)).unwrap();
         assert!(bytes == expected && log.written == 1 << 20);
-        fallocate(&file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, half as u64, (1 << 20) - (64 << 10)).unwrap();
+        fallocate(
+            &file,
+            FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE,
+            half as u64,
+            (1 << 20) - (64 << 10),
+        )
+        .unwrap();
         let (log, bytes) = stored(&path, Some(64 << 10)).unwrap();
         assert!(bytes == expected && log.written == 1 << 20);
     }
@@ -161,6 +184,6 @@ mod tests {
         let path = temp.path().join("log");
         std::fs::write(temp.path().join("secret"), "s").unwrap();
         std::os::unix::fs::symlink(temp.path().join("secret"), &path).unwrap();
-        assert!(collect(&path, None, &mut Contents::default()).is_err());
+        assert!(collect(&path, None, u64::MAX, &mut Contents::default()).is_err());
     }
 }

@@ -5,4 +5,4 @@ mod outputs;
 mod report;
 
 pub(crate) use logs::{hole_text, open_parts};
-pub(crate) use report::{Collected, Finished, collect, seal, store};
+pub(crate) use report::{Collected, Effort, Finished, broken, collect, seal, store};

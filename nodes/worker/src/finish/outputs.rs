@@ -1,11 +1,6 @@
 //! What a command wrote, as trees: `outputs` and `logs` of its working folder, and the outputs that its job names.
 
-use std::{
-    fs, io,
-    os::unix::fs::PermissionsExt,
-    path::Path,
-    sync::Arc,
-};
+use std::{fs, io, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 
 use tidegate_store::{Digest, ScanError, ScanOptions, Scanned, Tree, TreeEntry, TreeKind, scan_folder};
 
@@ -19,32 +14,39 @@ const NAMED: usize = 20;
 /// Folders that a run closed to us, opened again one by one.
 const OPENED_MAX: usize = 1000;
 
-/// Adds `outputs` and `logs` to what is to be stored, as one tree. Empty ones are deleted, which is how to find out
-/// that they are; nothing is stored if both are.
+/// Deletes `outputs` and `logs` where they are empty, which is how to find out that they are; gives the others.
+pub(super) fn drop_empty(folder: &AttemptFolder, notes: &mut Vec<String>) -> Vec<&'static str> {
+    let mut rest = Vec::new();
+    for kept in KEPT {
+        match fs::remove_dir(folder.work().join(kept)) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                notes.push(format!("`{kept}` is not a folder any more: it was not kept"));
+            }
+            // Not empty; or whatever it is, scanning says it.
+            Err(_) => rest.push(kept),
+        }
+    }
+    rest
+}
+
+/// Adds those of `outputs` and `logs` that hold something to what is to be stored, as one tree.
 pub(super) fn collect_default(
     folder: &AttemptFolder,
+    rest: &[&str],
     contents: &mut Contents,
     notes: &mut Vec<String>,
 ) -> Result<Option<Digest>, String> {
     let mut entries = Vec::new();
-    for kept in KEPT {
-        let path = folder.work().join(kept);
-        match fs::remove_dir(&path) {
-            Ok(()) => continue,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-                notes.push(format!("`{kept}` is not a folder any more: it was not kept"));
-                continue;
-            }
-            // Not empty; or whatever it is, scanning says it.
-            Err(_) => {}
-        }
-        entries.push(TreeEntry { path: kept.to_owned(), kind: TreeKind::Dir });
-        let scanned = scan(&path, kept, notes)?;
-        let inner = scanned.tree.entries().iter().map(|entry| TreeEntry {
-            path: format!("{kept}/{}", entry.path),
-            kind: entry.kind.clone(),
-        });
+    for kept in rest {
+        entries.push(TreeEntry { path: (*kept).to_owned(), kind: TreeKind::Dir });
+        let scanned = scan(&folder.work().join(kept), kept, notes)?;
+        let inner = scanned
+            .tree
+            .entries()
+            .iter()
+            .map(|entry| TreeEntry { path: format!("{kept}/{}", entry.path), kind: entry.kind.clone() });
         entries.extend(inner);
         add_files(&scanned, contents);
     }
@@ -81,7 +83,9 @@ fn scan(path: &Path, shown: &str, notes: &mut Vec<String>) -> Result<Arc<Scanned
             Ok(scanned) => break scanned,
             // The command's files are ours: what it closed to everyone we open.
             Err(ScanError::Io { path, source, .. })
-                if source.kind() == io::ErrorKind::PermissionDenied && opened < OPENED_MAX && open_up(&path) =>
+                if source.kind() == io::ErrorKind::PermissionDenied
+                    && opened < OPENED_MAX
+                    && open_up(&path) =>
             {
                 opened += 1;
             }
@@ -89,7 +93,9 @@ fn scan(path: &Path, shown: &str, notes: &mut Vec<String>) -> Result<Arc<Scanned
         }
     };
     let left_out = &scanned.left_out;
-    notes.extend(left_out.iter().take(NAMED).map(|(path, reason)| format!("`{shown}/{path}` was not kept: {reason}")));
+    notes.extend(
+        left_out.iter().take(NAMED).map(|(path, reason)| format!("`{shown}/{path}` was not kept: {reason}")),
+    );
     if left_out.len() > NAMED {
         notes.push(format!("{} more files of `{shown}` were not kept", left_out.len() - NAMED));
     }
@@ -137,9 +143,10 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let folder = folder(temp.path());
         let (mut contents, mut notes) = (Contents::default(), Vec::new());
-        assert_eq!(collect_default(&folder, &mut contents, &mut notes), Ok(None));
-        // And again, by a later agent.
-        assert_eq!(collect_default(&folder, &mut contents, &mut notes), Ok(None));
+        for _agent in 0..2 {
+            assert!(drop_empty(&folder, &mut notes).is_empty());
+            assert_eq!(collect_default(&folder, &[], &mut contents, &mut notes), Ok(None));
+        }
         assert!(contents.bytes() == 0 && notes.is_empty());
     }
 
@@ -158,12 +165,16 @@ mod tests {
         fs::remove_dir(folder.work().join("logs")).unwrap();
         fs::write(folder.work().join("logs"), "a file").unwrap();
         let (mut contents, mut notes) = (Contents::default(), Vec::new());
-        let digest = collect_default(&folder, &mut contents, &mut notes).unwrap().unwrap();
+        let rest = drop_empty(&folder, &mut notes);
+        let digest = collect_default(&folder, &rest, &mut contents, &mut notes).unwrap().unwrap();
         let blobs = contents.read_all().unwrap();
         let tree = blobs.iter().find(|blob| Digest::of(blob) == digest).unwrap();
         let tree = Tree::decode(tree).unwrap();
         let paths: Vec<&str> = tree.entries().iter().map(|entry| entry.path.as_str()).collect();
-        assert_eq!(paths, ["outputs", "outputs/closed", "outputs/deep", "outputs/deep/model", "outputs/inside"]);
+        assert_eq!(
+            paths,
+            ["outputs", "outputs/closed", "outputs/deep", "outputs/deep/model", "outputs/inside"]
+        );
         assert!(blobs.iter().any(|blob| blob.as_ref() == b"weights"));
         let notes = notes.join("\n");
         for told in ["outputs/outside", "outputs/socket", "`logs` is not a folder"] {

@@ -1,6 +1,6 @@
 //! The report: how an attempt ended, and what it left.
 
-use std::path::PathBuf;
+use std::{io, path::PathBuf};
 
 use tidegate_scheduler::message::{End, Report};
 use tidegate_store::{artifacts::Artifacts, node_wire::INLINE_BYTES};
@@ -14,6 +14,8 @@ use crate::{
 
 /// Reports with more content than this are not kept in memory until they are acknowledged.
 const KEPT_BYTES: u64 = 4 << 10;
+/// Logs up to this size are read among short runs' files.
+const LIGHT_BYTES: u64 = 64 << 10;
 /// A run that wrote less was not hindered by a full disk.
 const WORTH_A_LOOK: u64 = 64 << 10;
 
@@ -26,6 +28,8 @@ pub(crate) struct Collected {
     notes: Vec<String>,
     /// What should have been kept and could not be.
     lost: Vec<String>,
+    /// A log was too large to be looked at lightly.
+    too_much: bool,
 }
 
 /// A report that can be sent.
@@ -43,25 +47,48 @@ impl Collected {
     }
 }
 
+/// How far to look at what an attempt left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// As long as there is next to nothing.
+    Light,
+    Full,
+}
+
 /// Looks at all that an attempt left. Blocks.
-pub(crate) fn collect(node: &NodeFolder, finish: Box<Finish>, confinement: String, log_limit_bytes: u64) -> Collected {
+///
+/// # Errors
+///
+/// With [`Effort::Light`], that there is more than a little; nothing was done then.
+pub(crate) fn collect(
+    node: &NodeFolder,
+    finish: Box<Finish>,
+    confinement: &str,
+    log_limit_bytes: u64,
+    effort: Effort,
+) -> Result<Collected, Box<Finish>> {
     let folder = node.attempt(finish.assignment.fence);
     let record = finish.record.clone();
     let mut found = Collected {
         artifacts: Artifacts {
             environment: record.as_ref().map(|record| record.environment.clone()).unwrap_or_default(),
-            confinement,
+            confinement: confinement.to_owned(),
             ..Artifacts::default()
         },
         contents: Contents::default(),
         notes: finish.notes.clone(),
         lost: Vec::new(),
+        too_much: false,
         finish,
     };
     // One that was never prepared has no folder, or half a one.
-    let Some(record) = record.filter(|_| folder.assignment().exists()) else { return found };
-    found.collect_logs(&folder, log_limit_bytes);
-    match outputs::collect_default(&folder, &mut found.contents, &mut found.notes) {
+    let Some(record) = record.filter(|_| folder.assignment().exists()) else { return Ok(found) };
+    let rest = outputs::drop_empty(&folder, &mut found.notes);
+    found.collect_logs(&folder, log_limit_bytes, effort);
+    if effort == Effort::Light && (!rest.is_empty() || !record.outputs.is_empty() || found.too_much) {
+        return Err(found.finish);
+    }
+    match outputs::collect_default(&folder, &rest, &mut found.contents, &mut found.notes) {
         Ok(default) => found.artifacts.default = default,
         Err(error) => found.lost.push(error),
     }
@@ -72,17 +99,24 @@ pub(crate) fn collect(node: &NodeFolder, finish: Box<Finish>, confinement: Strin
         }
     }
     found.look_at_disk(&folder);
-    found
+    Ok(found)
 }
 
 impl Collected {
-    fn collect_logs(&mut self, folder: &AttemptFolder, limit: u64) {
+    fn collect_logs(&mut self, folder: &AttemptFolder, limit: u64, effort: Effort) {
         let cut = self.finish.ending.log_cut.then_some(limit);
-        let mut log = |path: PathBuf, name| match logs::collect(&path, cut, &mut self.contents) {
+        let most = if effort == Effort::Light { LIGHT_BYTES } else { u64::MAX };
+        let mut log = |path: PathBuf, name| match logs::collect(&path, cut, most, &mut self.contents) {
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                self.too_much = true;
+                None
+            }
             Ok(Some(log)) => {
                 if log.kept < log.written {
                     let (kept, written) = (log.kept >> 20, log.written >> 20);
-                    self.notes.push(format!("{name} grew to {written} MiB: its first and last parts, {kept} MiB, were kept"));
+                    self.notes.push(format!(
+                        "{name} grew to {written} MiB: its first and last parts, {kept} MiB, were kept"
+                    ));
                 }
                 Some(log)
             }
@@ -98,13 +132,17 @@ impl Collected {
 
     /// What filled the disk is often the run itself, and nobody looked in time.
     fn look_at_disk(&mut self, folder: &AttemptFolder) {
-        if self.contents.bytes() < WORTH_A_LOOK || self.notes.iter().any(|note| note.contains("disk was full")) {
+        if self.contents.bytes() < WORTH_A_LOOK
+            || self.notes.iter().any(|note| note.contains("disk was full"))
+        {
             return;
         }
         if let Ok(room) = Room::of(folder.root())
             && room.is_gone()
         {
-            self.notes.push(format!("{room}, since the disk was full at its end: its logs and outputs may be incomplete"));
+            self.notes.push(format!(
+                "{room}, since the disk was full at its end: its logs and outputs may be incomplete"
+            ));
         }
     }
 
@@ -116,6 +154,20 @@ impl Collected {
         self.notes.push(format!("it ended with: {}", self.finish.ending.end));
         self.finish.ending.end = End::System { reason };
     }
+}
+
+/// The report of an attempt whose end could not be looked at: a fault of ours.
+pub(crate) fn broken(finish: Box<Finish>, fault: &str) -> Collected {
+    let mut found = Collected {
+        artifacts: Artifacts::default(),
+        contents: Contents::default(),
+        notes: finish.notes.clone(),
+        lost: Vec::new(),
+        too_much: false,
+        finish,
+    };
+    found.fail(format!("what it left cannot be looked at: {fault}"));
+    found
 }
 
 /// Stores contents that are too large to go with the report.
@@ -169,7 +221,7 @@ pub(crate) fn seal(node: &NodeFolder, mut found: Collected) -> Finished {
 
 fn write(folder: &AttemptFolder, reported: &Reported) -> bool {
     let made = match crate::folder::make(folder.root()) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => folder.write_report(reported),
     };
     if let Err(error) = &made {

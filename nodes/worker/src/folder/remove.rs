@@ -1,10 +1,6 @@
 //! Deleting what is not needed any more.
 
-use std::{
-    fs, io,
-    os::unix::fs::PermissionsExt,
-    path::Path,
-};
+use std::{fs, io, os::unix::fs::PermissionsExt, path::Path};
 
 use super::{AttemptFolder, NodeFolder};
 
@@ -15,7 +11,8 @@ pub(super) fn attempt(folder: &AttemptFolder) -> io::Result<()> {
         ignore_absent(fs::remove_file(file))?;
     }
     let work = folder.work();
-    for empty in [work.join("outputs"), work.join("logs"), work, folder.temporary(), folder.root().to_owned()] {
+    for empty in [work.join("outputs"), work.join("logs"), work, folder.temporary(), folder.root().to_owned()]
+    {
         // One that is not empty, or no folder, is for what follows.
         let _removed = fs::remove_dir(empty);
     }

@@ -27,7 +27,12 @@ pub(crate) fn assignment(fence: u64) -> Assignment {
 }
 
 fn record(fence: u64) -> Record {
-    Record { assignment: assignment(fence), outputs: vec!["model".into()], environment: "host".into(), notes: vec![] }
+    Record {
+        assignment: assignment(fence),
+        outputs: vec!["model".into()],
+        environment: "host".into(),
+        notes: vec![],
+    }
 }
 
 #[test]
@@ -54,7 +59,8 @@ fn what_was_written_of_attempts_is_found_again_and_what_is_half_made_goes() {
     reported.write_report(&Reported { assignment: assignment(3), parcel: parcel.clone() }).unwrap();
     fs::write(broken.assignment(), [0xc1]).unwrap();
     let found = node.recover().unwrap();
-    let [(Fence(2), Recovered::Prepared(two)), (Fence(3), Recovered::Reported(three))] = found.as_slice() else {
+    let [(Fence(2), Recovered::Prepared(two)), (Fence(3), Recovered::Reported(three))] = found.as_slice()
+    else {
         panic!("{found:?}");
     };
     assert_eq!(**two, record(2));

@@ -15,13 +15,85 @@ use rustix::fs::{Access, access};
 
 /// What begins a shell's own words, in bash or in POSIX's shell.
 const SHELL_WORDS: &[&str] = &[
-    ".", ":", "[", "[[", "alias", "bg", "bind", "break", "builtin", "caller", "case", "cd", "command", "compgen",
-    "complete", "compopt", "continue", "coproc", "declare", "dirs", "disown", "do", "done", "echo", "elif", "else",
-    "enable", "esac", "eval", "exec", "exit", "export", "false", "fc", "fg", "fi", "for", "function", "getopts",
-    "hash", "help", "history", "if", "in", "jobs", "kill", "let", "local", "logout", "mapfile", "popd", "printf",
-    "pushd", "pwd", "read", "readarray", "readonly", "return", "select", "set", "shift", "shopt", "source",
-    "suspend", "test", "then", "time", "times", "trap", "true", "type", "typeset", "ulimit", "umask", "unalias",
-    "unset", "until", "wait", "while",
+    ".",
+    ":",
+    "[",
+    "[[",
+    "alias",
+    "bg",
+    "bind",
+    "break",
+    "builtin",
+    "caller",
+    "case",
+    "cd",
+    "command",
+    "compgen",
+    "complete",
+    "compopt",
+    "continue",
+    "coproc",
+    "declare",
+    "dirs",
+    "disown",
+    "do",
+    "done",
+    "echo",
+    "elif",
+    "else",
+    "enable",
+    "esac",
+    "eval",
+    "exec",
+    "exit",
+    "export",
+    "false",
+    "fc",
+    "fg",
+    "fi",
+    "for",
+    "function",
+    "getopts",
+    "hash",
+    "help",
+    "history",
+    "if",
+    "in",
+    "jobs",
+    "kill",
+    "let",
+    "local",
+    "logout",
+    "mapfile",
+    "popd",
+    "printf",
+    "pushd",
+    "pwd",
+    "read",
+    "readarray",
+    "readonly",
+    "return",
+    "select",
+    "set",
+    "shift",
+    "shopt",
+    "source",
+    "suspend",
+    "test",
+    "then",
+    "time",
+    "times",
+    "trap",
+    "true",
+    "type",
+    "typeset",
+    "ulimit",
+    "umask",
+    "unalias",
+    "unset",
+    "until",
+    "wait",
+    "while",
 ];
 
 /// The words of a command that needs no shell to be understood; `None` if it does, or may.
@@ -53,14 +125,16 @@ pub(super) fn can_start(program: &str, path: &str, folder: &Path) -> bool {
     if program.contains('/') {
         return has_a_loader(&folder.join(program));
     }
-    let mut places = path.split(':').filter(|place| place.starts_with('/')).map(|place| Path::new(place).join(program));
+    let mut places =
+        path.split(':').filter(|place| place.starts_with('/')).map(|place| Path::new(place).join(program));
     // A relative or empty part of PATH is the shell's to understand.
     !path.split(':').any(|place| !place.starts_with('/'))
         && places.find(|place| is_executable(place)).is_some_and(|place| has_a_loader(&place))
 }
 
 fn is_executable(place: &Path) -> bool {
-    CString::new(place.as_os_str().as_bytes()).is_ok_and(|place| access(place.as_c_str(), Access::EXEC_OK).is_ok())
+    CString::new(place.as_os_str().as_bytes())
+        .is_ok_and(|place| access(place.as_c_str(), Access::EXEC_OK).is_ok())
         && place.is_file()
 }
 
@@ -106,10 +180,53 @@ mod tests {
     #[test]
     fn whatever_a_shell_might_read_differently_goes_to_it() {
         for command in [
-            "", " \n", "a\nb", "a;b", "a|b", "a&b", "a>b", "a<b", "a `b`", "a $b", "a ~", "a *", "a ?", "a [x]",
-            "a {1,2}", "a 'b'", "a \"b\"", "a \\b", "a #b", "a !b", "a (b)", "a ^b", "A=1 b", "PATH=x", "echo a", "cd x",
-            "true", "exit 3", ". x", ": x", "exec a", "time a", "for", "-a", "%1", "ulimit -n", "a é", "a\rb", "a\0b",
-            "kill 1", "test -f x", "[ -f x ]", "source a", "if", "export A", "a{b", "a}b",
+            "",
+            " \n",
+            "a\nb",
+            "a;b",
+            "a|b",
+            "a&b",
+            "a>b",
+            "a<b",
+            "a `b`",
+            "a $b",
+            "a ~",
+            "a *",
+            "a ?",
+            "a [x]",
+            "a {1,2}",
+            "a 'b'",
+            "a \"b\"",
+            "a \\b",
+            "a #b",
+            "a !b",
+            "a (b)",
+            "a ^b",
+            "A=1 b",
+            "PATH=x",
+            "echo a",
+            "cd x",
+            "true",
+            "exit 3",
+            ". x",
+            ": x",
+            "exec a",
+            "time a",
+            "for",
+            "-a",
+            "%1",
+            "ulimit -n",
+            "a é",
+            "a\rb",
+            "a\0b",
+            "kill 1",
+            "test -f x",
+            "[ -f x ]",
+            "source a",
+            "if",
+            "export A",
+            "a{b",
+            "a}b",
         ] {
             assert_eq!(words(command), None, "{command:?}");
         }
@@ -163,8 +280,16 @@ mod tests {
         write("closed", "#!/bin/sh\n", 0o644);
         let path = format!("/nonexistent:{}", folder.display());
         for (program, expected) in [
-            ("script", true), ("spaced", true), ("bare", false), ("orphan", false), ("closed", false), ("absent", false),
-            ("./script", true), ("./absent", false), ("/bin/true", true), ("/bin", false),
+            ("script", true),
+            ("spaced", true),
+            ("bare", false),
+            ("orphan", false),
+            ("closed", false),
+            ("absent", false),
+            ("./script", true),
+            ("./absent", false),
+            ("/bin/true", true),
+            ("/bin", false),
         ] {
             assert_eq!(can_start(program, &path, folder), expected, "{program}");
         }

@@ -6,7 +6,7 @@ mod plan;
 mod shell;
 mod variables;
 
-pub(crate) use bodies::Bodies;
+pub(crate) use bodies::{Bodies, Reading};
 pub(crate) use plan::{Content, InputPlan, Job, OutputPlan};
 pub(crate) use shell::command_line;
 pub(crate) use variables::{Base, variables};

@@ -50,7 +50,8 @@ impl Job {
     /// # Errors
     /// What cannot be run, for people: trying again would not help.
     pub(crate) fn read(body: &[u8]) -> Result<Job, String> {
-        let spec = CommandJob::from_json_bytes(body).map_err(|error| format!("the run's specification: {error}"))?;
+        let spec =
+            CommandJob::from_json_bytes(body).map_err(|error| format!("the run's specification: {error}"))?;
         tidegate_spec::supported(&spec).map_err(|error| format!("this node cannot run it: {error}"))?;
         let template = spec.template().map_err(|error| error.to_string())?;
         let code = match spec.code.as_ref().map(|path| ("code", content(path))) {
@@ -58,7 +59,11 @@ impl Job {
             Some((_, Some(Content::Tree(digest)))) => Some(digest),
             Some((key, _)) => return Err(not_uploaded(key)),
         };
-        let inputs = spec.inputs.iter().filter_map(|(name, input)| plan_input(name, input)).collect::<Result<_, _>>()?;
+        let inputs = spec
+            .inputs
+            .iter()
+            .filter_map(|(name, input)| plan_input(name, input))
+            .collect::<Result<_, _>>()?;
         let output = |(name, output): (&String, &tidegate_spec::Output)| OutputPlan {
             name: name.clone(),
             is_file: output.kind() == DataKind::UriFile,

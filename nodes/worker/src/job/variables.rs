@@ -127,9 +127,19 @@ mod tests {
             "environment_variables":{"A":"1 2","LANG":"de"},"distribution":{"type":"pytorch"}}"#;
         let one = all(body, 1);
         for (name, value) in [
-            ("PATH", "/venv/bin:/bin"), ("LANG", "de"), ("A", "1 2"), ("TIDEGATE_RUN", "train"), ("TIDEGATE_RUN_ID", "1"),
-            ("TIDEGATE_NODE", "3"), ("TIDEGATE_FENCE", "65537"), ("TIDEGATE_ATTEMPT", "1"), ("AZUREML_RUN_ID", "train"),
-            ("TIDEGATE_WORKSPACE", "main"), ("AZURE_ML_INPUT_rate", "1e-05"), ("RANK", "0"), ("WORLD_SIZE", "1"),
+            ("PATH", "/venv/bin:/bin"),
+            ("LANG", "de"),
+            ("A", "1 2"),
+            ("TIDEGATE_RUN", "train"),
+            ("TIDEGATE_RUN_ID", "1"),
+            ("TIDEGATE_NODE", "3"),
+            ("TIDEGATE_FENCE", "65537"),
+            ("TIDEGATE_ATTEMPT", "1"),
+            ("AZUREML_RUN_ID", "train"),
+            ("TIDEGATE_WORKSPACE", "main"),
+            ("AZURE_ML_INPUT_rate", "1e-05"),
+            ("RANK", "0"),
+            ("WORLD_SIZE", "1"),
         ] {
             assert_eq!(one.get(name).map(String::as_str), Some(value), "{name}");
         }
@@ -139,7 +149,10 @@ mod tests {
         // The test's own process has many more variables, such as cargo's.
         assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some() && !one.contains_key("CARGO_MANIFEST_DIR"));
         let array = all(body, 8);
-        assert_eq!((array["AZUREML_RUN_ID"].as_str(), array["TIDEGATE_ARRAY_INDEX"].as_str()), ("train_7", "7"));
+        assert_eq!(
+            (array["AZUREML_RUN_ID"].as_str(), array["TIDEGATE_ARRAY_INDEX"].as_str()),
+            ("train_7", "7")
+        );
         assert_eq!(array["TIDEGATE_ARRAY_COUNT"], "8");
     }
 }

@@ -47,7 +47,11 @@ impl Cache {
             let usage = store.usage()?;
             if usage.small_bytes + usage.file_bytes > limit {
                 let removed = store.shrink_to(limit)?;
-                tracing::info!(blobs = removed.blobs, bytes = removed.bytes, "the cache was full, and has room again");
+                tracing::info!(
+                    blobs = removed.blobs,
+                    bytes = removed.bytes,
+                    "the cache was full, and has room again"
+                );
             }
             Ok(())
         })

@@ -32,7 +32,9 @@ impl Remote {
         let actual = Digest::of(&bytes);
         match actual == digest {
             true => Ok(bytes),
-            false => Err(RemoteError::Local(format!("what came for blob {digest} is something else, {actual}"))),
+            false => {
+                Err(RemoteError::Local(format!("what came for blob {digest} is something else, {actual}")))
+            }
         }
     }
 
@@ -51,7 +53,8 @@ impl Remote {
         let (pieces, arriving) = mpsc::channel(PIECES);
         let cache = cache.clone();
         let reader = Pieces { arriving, piece: Vec::new(), at: 0 };
-        let storing = tokio::spawn(blocking(move || cache.put_stream(reader, Some(digest), LARGEST).map(drop)));
+        let storing =
+            tokio::spawn(blocking(move || cache.put_stream(reader, Some(digest), LARGEST).map(drop)));
         let taken = AtomicU64::new(0);
         let got = self.persist(|link| get_pieces(link, digest, &taken, &pieces)).await;
         // An end that is told, not one that looks like the end of the blob.
@@ -63,7 +66,10 @@ impl Remote {
         drop(pieces);
         let stored = storing.await.map_err(|panicked| RemoteError::Local(panicked.to_string()))?;
         match (got, stored) {
-            (Err(error @ (RemoteError::Missing(_) | RemoteError::Refused(_) | RemoteError::Broken(_))), _) => Err(error),
+            (
+                Err(error @ (RemoteError::Missing(_) | RemoteError::Refused(_) | RemoteError::Broken(_))),
+                _,
+            ) => Err(error),
             (_, Err(error)) => Err(error.into()),
             (got, Ok(())) => got,
         }

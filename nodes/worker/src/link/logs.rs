@@ -3,13 +3,7 @@
 //! A log past its limit has a hole in its middle (see the keeper's log limit). What is sent in its place is one line
 //! that says so; whoever counts bytes from there on reads some of the log's end twice, and misses nothing.
 
-use std::{
-    fs::File,
-    future::Future,
-    io,
-    os::unix::fs::FileExt,
-    time::Duration,
-};
+use std::{fs::File, future::Future, io, os::unix::fs::FileExt, time::Duration};
 
 use rustix::fs::{SeekFrom, seek};
 use tidegate_scheduler::ids::Fence;

@@ -52,7 +52,10 @@ impl Contents {
 
     /// All of them in memory; for few and small ones.
     pub(crate) fn read_all(&self) -> Result<Vec<serde_bytes::ByteBuf>, String> {
-        self.0.iter().map(|(digest, (len, source))| source.read_whole(*digest, *len).map(Into::into)).collect()
+        self.0
+            .iter()
+            .map(|(digest, (len, source))| source.read_whole(*digest, *len).map(Into::into))
+            .collect()
     }
 }
 
@@ -60,9 +63,10 @@ impl Source {
     pub(crate) fn open(&self) -> Result<Box<dyn Read + Send>, String> {
         match self {
             Source::Memory(bytes) => Ok(Box::new(std::io::Cursor::new(bytes.clone()))),
-            Source::Scanned(scanned, path) => {
-                scanned.open(path).map(|file| Box::new(file) as Box<dyn Read + Send>).map_err(|error| error.to_string())
-            }
+            Source::Scanned(scanned, path) => scanned
+                .open(path)
+                .map(|file| Box::new(file) as Box<dyn Read + Send>)
+                .map_err(|error| error.to_string()),
             Source::File(path, parts) => crate::finish::open_parts(path, parts)
                 .map_err(|error| format!("cannot read {}: {error}", path.display())),
         }
@@ -88,8 +92,9 @@ impl Remote {
         let digests: Vec<Digest> = contents.0.keys().copied().collect();
         for asked in digests.chunks(MAX_DIGESTS) {
             let missing = self.persist(|link| missing(link, asked.to_vec())).await?;
-            let (small, large): (Vec<Digest>, Vec<Digest>) =
-                missing.into_iter().partition(|digest| contents.0.get(digest).is_some_and(|(len, _)| *len <= SMALL_BYTES));
+            let (small, large): (Vec<Digest>, Vec<Digest>) = missing
+                .into_iter()
+                .partition(|digest| contents.0.get(digest).is_some_and(|(len, _)| *len <= SMALL_BYTES));
             for batch in batches(&small, contents) {
                 let blobs = read_batch(&batch, contents).await?;
                 self.persist(|link| put_small(link, blobs.clone())).await?;
@@ -122,11 +127,16 @@ fn batches(small: &[Digest], contents: &Contents) -> Vec<Vec<Digest>> {
 }
 
 async fn read_batch(batch: &[Digest], contents: &Contents) -> Result<Vec<BlobData>, RemoteError> {
-    let sources: Vec<_> =
-        batch.iter().filter_map(|digest| contents.0.get(digest).map(|(len, source)| (*digest, *len, source.clone()))).collect();
-    let read = move || sources.iter().map(|(digest, len, source)| source.read_whole(*digest, *len).map(BlobData)).collect();
-    let read: Result<Vec<BlobData>, String> =
-        tokio::task::spawn_blocking(read).await.map_err(|panicked| RemoteError::Local(panicked.to_string()))?;
+    let sources: Vec<_> = batch
+        .iter()
+        .filter_map(|digest| contents.0.get(digest).map(|(len, source)| (*digest, *len, source.clone())))
+        .collect();
+    let read = move || {
+        sources.iter().map(|(digest, len, source)| source.read_whole(*digest, *len).map(BlobData)).collect()
+    };
+    let read: Result<Vec<BlobData>, String> = tokio::task::spawn_blocking(read)
+        .await
+        .map_err(|panicked| RemoteError::Local(panicked.to_string()))?;
     read.map_err(RemoteError::Local)
 }
 
@@ -213,7 +223,8 @@ mod tests {
             })
             .collect();
         let all = batches(&digests, &contents);
-        let sums: Vec<Vec<u64>> = all.iter().map(|batch| batch.iter().map(|digest| contents.0[digest].0 >> 10).collect()).collect();
+        let sums: Vec<Vec<u64>> =
+            all.iter().map(|batch| batch.iter().map(|digest| contents.0[digest].0 >> 10).collect()).collect();
         assert_eq!(sums, [vec![200, 50], vec![10, 0], vec![256]]);
         assert_eq!(contents.bytes(), sizes.iter().sum::<u64>());
     }

@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, path::Path};
 
 use tidegate_scheduler::message::End;
 use tidegate_store::{
-    BlobStore, Digest, FileMode, MAX_TREE_BYTES, MaterializeError, StoreError, Tree, TreeEntry, TreeKind, materialize,
+    BlobStore, Digest, FileMode, MAX_TREE_BYTES, MaterializeError, StoreError, Tree, TreeEntry, TreeKind,
+    materialize,
 };
 
 use super::Preparer;
@@ -33,26 +34,17 @@ impl From<End> for Unmade {
     }
 }
 
-impl Unmade {
-    pub(super) fn into_end(self) -> End {
-        match self {
-            Unmade::End(end) => end,
-            Unmade::Dropped => End::System {
-                reason: "its contents do not fit the node's cache: raise `store_limit_mib` in the worker's configuration"
-                    .to_owned(),
-            },
-        }
-    }
-}
-
 /// Fetches what a job needs into the cache.
 pub(super) async fn fetch(preparer: &Preparer, job: &Job) -> Result<Contents, End> {
     if job.is_self_contained() {
         return Ok(Contents::default());
     }
-    let system = |what: &str, error: &dyn std::fmt::Display| End::System { reason: format!("{what}: {error}") };
-    let cache = preparer.cache.open().await.map_err(|error| system("the node's cache cannot be opened", &error))?;
-    let roots: Vec<Digest> = job.code.into_iter().chain(job.inputs.iter().map(|input| input.content.digest())).collect();
+    let system =
+        |what: &str, error: &dyn std::fmt::Display| End::System { reason: format!("{what}: {error}") };
+    let cache =
+        preparer.cache.open().await.map_err(|error| system("the node's cache cannot be opened", &error))?;
+    let roots: Vec<Digest> =
+        job.code.into_iter().chain(job.inputs.iter().map(|input| input.content.digest())).collect();
     let fetched = preparer.remote.fetch(&cache, roots).await;
     fetched.map_err(|error| system("its code or an input cannot be fetched", &error))?;
     let mut trees = BTreeMap::new();
@@ -61,7 +53,9 @@ pub(super) async fn fetch(preparer: &Preparer, job: &Job) -> Result<Contents, En
         Content::Blob(_) => None,
     });
     for (key, digest) in job.code.map(|digest| ("code".to_owned(), digest)).into_iter().chain(inputs) {
-        let tree = read_tree(&cache, digest).await.map_err(|reason| system(&format!("`{key}` cannot be read"), &reason))?;
+        let tree = read_tree(&cache, digest)
+            .await
+            .map_err(|reason| system(&format!("`{key}` cannot be read"), &reason))?;
         trees.insert(digest, tree);
     }
     let mut contents: Vec<Digest> = trees.values().flat_map(Tree::contents).collect();
@@ -89,12 +83,19 @@ async fn read_tree(cache: &BlobStore, digest: Digest) -> Result<Tree, String> {
 impl Contents {
     /// Writes the code into the working folder.
     pub(super) fn write_code(&self, code: Digest, folder: &AttemptFolder) -> Result<(), Unmade> {
-        let (Some(cache), Some(tree)) = (&self.cache, self.trees.get(&code)) else { return Err(Unmade::Dropped) };
+        let (Some(cache), Some(tree)) = (&self.cache, self.trees.get(&code)) else {
+            return Err(Unmade::Dropped);
+        };
         write(tree, &folder.work(), cache, FileMode::Copy)
     }
 
     /// Writes an input; gives the path that the command is told.
-    pub(super) fn write_input(&self, input: &InputPlan, folder: &AttemptFolder, is_root: bool) -> Result<String, Unmade> {
+    pub(super) fn write_input(
+        &self,
+        input: &InputPlan,
+        folder: &AttemptFolder,
+        is_root: bool,
+    ) -> Result<String, Unmade> {
         let Some(cache) = &self.cache else { return Err(Unmade::Dropped) };
         let place = folder.input(&input.name);
         make(&place).map_err(|error| full_or(&place, &error))?;
@@ -121,7 +122,10 @@ impl Contents {
         match (files.next(), files.next()) {
             (Some((name, ..)), None) => Ok(format!("{shown}/{name}")),
             _ => Err(End::CannotStart {
-                reason: format!("`inputs.{}` is to be one file, and what was uploaded is a folder", input.name),
+                reason: format!(
+                    "`inputs.{}` is to be one file, and what was uploaded is a folder",
+                    input.name
+                ),
             }
             .into()),
         }
@@ -155,5 +159,7 @@ fn write(tree: &Tree, place: &Path, cache: &BlobStore, mode: FileMode) -> Result
 pub(super) fn full_or(place: &Path, error: &std::io::Error) -> Unmade {
     let room = place.ancestors().find_map(|folder| Room::of(folder).ok()).filter(|_| is_full(error));
     let room = room.map(|room| format!("; {room}")).unwrap_or_default();
-    Unmade::End(End::System { reason: format!("its folder cannot be made: {}: {error}{room}", place.display()) })
+    Unmade::End(End::System {
+        reason: format!("its folder cannot be made: {}: {error}{room}", place.display()),
+    })
 }

@@ -54,11 +54,14 @@ impl Preparer {
 
     fn check_room(&self, assignment: &Assignment) -> Result<(), End> {
         let root = self.node.root();
-        let room = Room::of(root)
-            .map_err(|error| End::System { reason: format!("cannot look at the disk of {}: {error}", root.display()) })?;
+        let room = Room::of(root).map_err(|error| End::System {
+            reason: format!("cannot look at the disk of {}: {error}", root.display()),
+        })?;
         if room.is_less_than(self.config.keep_free_mib << 20) || room.is_gone() {
             let least = self.config.keep_free_mib;
-            return Err(End::System { reason: format!("{room}, and {least} MiB must stay free: no run is begun there") });
+            return Err(End::System {
+                reason: format!("{room}, and {least} MiB must stay free: no run is begun there"),
+            });
         }
         let Capacity { vcpu, memory_mib, gpu_milli } = self.config.capacity;
         let offered = Resources { vcpu, memory_mib, gpu_milli };
@@ -77,7 +80,8 @@ impl Preparer {
         folder: &AttemptFolder,
         paths: &[(String, String)],
     ) -> Result<StartRequest, End> {
-        let command = job.command(&assignment.run, folder, paths).map_err(|reason| End::CannotStart { reason })?;
+        let command =
+            job.command(&assignment.run, folder, paths).map_err(|reason| End::CannotStart { reason })?;
         let environment = chosen.variables(self.base.path());
         let env = variables(&self.base, assignment, job, folder, paths, &environment);
         let cwd = folder.work();
@@ -89,7 +93,12 @@ impl Preparer {
             stdout: folder.stdout(),
             stderr: folder.stderr(),
             limits: limits(&assignment.resources),
-            timeout_ms: job.spec.limits.and_then(|limits| limits.timeout).filter(|seconds| *seconds > 0).map(|s| s * 1000),
+            timeout_ms: job
+                .spec
+                .limits
+                .and_then(|limits| limits.timeout)
+                .filter(|seconds| *seconds > 0)
+                .map(|s| s * 1000),
             grace_ms: assignment.grace.0,
             log_limit_bytes: self.config.log_limit_mib << 20,
         })

@@ -13,14 +13,11 @@ use crate::{
     config::WorkerConfig,
     environments::{Chosen, Environments},
     folder::NodeFolder,
-    job::{Base, Bodies, Job},
+    job::{Base, Bodies, Reading},
     link::{Cache, Remote},
 };
 
-pub(crate) use contents::Contents;
-
-/// How often contents are fetched again that the cache dropped in between.
-const FETCHES: usize = 3;
+use contents::{Contents, Unmade};
 
 /// What all preparations share.
 #[derive(Debug)]
@@ -48,73 +45,66 @@ impl From<End> for Failed {
     }
 }
 
-/// A job and its environment.
-type Ready = (Arc<Result<Job, String>>, Chosen);
+/// All that an attempt needs from elsewhere.
+#[derive(Debug)]
+pub(crate) struct Gathered {
+    reading: Reading,
+    chosen: Chosen,
+    contents: Contents,
+}
 
 impl Preparer {
-    /// All that is needed, if nothing has to be waited for: then `make_at_once` is all there is to do.
-    pub(crate) fn at_once(&self, assignment: &Assignment) -> Option<Ready> {
+    /// All that an attempt needs, if nothing has to be waited for.
+    pub(crate) fn at_once(&self, assignment: &Assignment) -> Option<Gathered> {
         let reading = self.bodies().get(&assignment.body)?;
         let job = reading.as_ref().as_ref().ok().filter(|job| job.is_self_contained())?;
         let chosen = self.environments.at_once(&job.spec.environment)?.ok()?;
-        Some((reading, chosen))
+        Some(Gathered { reading, chosen, contents: Contents::default() })
     }
 
-    /// Makes the folder of an attempt that needs no contents. Blocks.
-    pub(crate) fn make_at_once(&self, assignment: &Assignment, ready: &Ready) -> Result<Prepared, Refusal> {
-        let (reading, chosen) = ready;
-        let made = match reading.as_ref() {
-            Ok(job) => self.make(assignment, job, chosen, &Contents::default()).map_err(contents::Unmade::into_end),
-            Err(reason) => Err(End::CannotStart { reason: reason.clone() }),
-        };
-        made.map_err(|end| refusal(assignment, Failed { end, chosen: Some(chosen.clone()) }))
+    /// Waits for all that an attempt needs from elsewhere. May be dropped at any moment.
+    pub(crate) async fn gather(&self, assignment: &Assignment) -> Result<Gathered, Refusal> {
+        let gathered = self.try_gather(assignment).await;
+        gathered.map_err(|failed| refusal(assignment, failed))
     }
 
-    /// Fetches and makes all that an attempt needs. Dropped before it is done, it leaves a folder that is deleted later.
-    pub(crate) async fn prepare(self: Arc<Self>, assignment: Arc<Assignment>) -> Result<Prepared, Refusal> {
-        let prepared = self.clone().try_prepare(&assignment).await;
-        prepared.map_err(|failed| refusal(&assignment, failed))
-    }
-
-    async fn try_prepare(self: Arc<Self>, assignment: &Arc<Assignment>) -> Result<Prepared, Failed> {
+    async fn try_gather(&self, assignment: &Assignment) -> Result<Gathered, Failed> {
         let reading = self.body(assignment).await?;
         let job = reading.as_ref().as_ref().map_err(|reason| End::CannotStart { reason: reason.clone() })?;
         let chosen = self.environments.choose(&job.spec.environment).await?;
-        let mut fetches = 0;
-        loop {
-            fetches += 1;
-            let fetched = contents::fetch(&self, job).await;
-            let contents = fetched.map_err(|end| Failed { end, chosen: Some(chosen.clone()) })?;
-            let (preparer, reading, given) = (self.clone(), reading.clone(), (assignment.clone(), chosen.clone()));
-            let make = move || match reading.as_ref() {
-                Ok(job) => preparer.make(&given.0, job, &given.1, &contents),
-                Err(reason) => Err(End::CannotStart { reason: reason.clone() }.into()),
-            };
-            let made = tokio::task::spawn_blocking(make).await;
-            let made = made.unwrap_or_else(|panicked| {
-                Err(End::System { reason: format!("its preparation broke: {panicked}") }.into())
-            });
-            match made {
-                Ok(prepared) => {
-                    if !job.is_self_contained()
-                        && let Err(error) = self.cache.shrink().await
-                    {
-                        tracing::warn!(%error, "the cache cannot be made smaller");
-                    }
-                    return Ok(prepared);
-                }
-                Err(contents::Unmade::Dropped) if fetches < FETCHES => {}
-                Err(unmade) => return Err(Failed { end: unmade.into_end(), chosen: Some(chosen) }),
+        match contents::fetch(self, job).await {
+            Ok(contents) => Ok(Gathered { reading, chosen, contents }),
+            Err(end) => Err(Failed { end, chosen: Some(chosen) }),
+        }
+    }
+
+    /// Makes the folder of an attempt of what was gathered; `None` if the cache has dropped some of it since. Blocks.
+    pub(crate) fn make_gathered(
+        &self,
+        assignment: &Assignment,
+        gathered: &Gathered,
+    ) -> Option<Result<Prepared, Refusal>> {
+        let made = match gathered.reading.as_ref() {
+            Ok(job) => self.make(assignment, job, &gathered.chosen, &gathered.contents),
+            Err(reason) => Err(End::CannotStart { reason: reason.clone() }.into()),
+        };
+        match made {
+            Ok(prepared) => Some(Ok(prepared)),
+            Err(Unmade::Dropped) => None,
+            Err(Unmade::End(end)) => {
+                let failed = Failed { end, chosen: Some(gathered.chosen.clone()) };
+                Some(Err(refusal(assignment, failed)))
             }
         }
     }
 
-    async fn body(&self, assignment: &Assignment) -> Result<Arc<Result<Job, String>>, End> {
+    async fn body(&self, assignment: &Assignment) -> Result<Reading, End> {
         if let Some(reading) = self.bodies().get(&assignment.body) {
             return Ok(reading);
         }
         let bytes = self.remote.get(Digest::from(assignment.body), tidegate_spec::FILE_LIMIT).await;
-        let bytes = bytes.map_err(|error| End::System { reason: format!("its specification cannot be had: {error}") })?;
+        let bytes = bytes
+            .map_err(|error| End::System { reason: format!("its specification cannot be had: {error}") })?;
         let mut bodies = self.bodies();
         bodies.put(assignment.body, &bytes);
         let missing = || End::System { reason: "its specification cannot be kept".to_owned() };

@@ -58,7 +58,15 @@ impl Controller {
         let endpoint = bind(&ca, 0);
         let options = StoreOptions { durable: false, ..StoreOptions::default() };
         let blobs = BlobStore::open(folder.path().join("blobs"), options).unwrap();
-        Self { ca, endpoint, blobs, link: None, heard: VecDeque::new(), puts: Default::default(), _folder: folder }
+        Self {
+            ca,
+            endpoint,
+            blobs,
+            link: None,
+            heard: VecDeque::new(),
+            puts: Default::default(),
+            _folder: folder,
+        }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -68,7 +76,8 @@ impl Controller {
     /// Waits for the node to connect, and for its first word.
     pub(crate) async fn accept(&mut self) -> (u64, Vec<(Fence, Phase)>) {
         loop {
-            let link = timeout(PATIENCE, self.endpoint.accept()).await.expect("a node connects").unwrap().unwrap();
+            let link =
+                timeout(PATIENCE, self.endpoint.accept()).await.expect("a node connects").unwrap().unwrap();
             let hello: NodeHello = rmp_serde::from_slice(&link.hello().payload).unwrap();
             assert_eq!((hello.node, link.peer().name.as_str()), (7, "n7"));
             self.heard.clear();
@@ -143,9 +152,7 @@ impl Controller {
 
     /// Waits until an attempt has come to a phase.
     pub(crate) async fn phase(&mut self, fence: u64, wanted: Phase) {
-        let fits = |message: &FromNode| {
-            matches!(message, FromNode::Say(FromWorker::Phase { fence: of, phase, .. }) if *of == Fence(fence) && *phase == wanted)
-        };
+        let fits = |message: &FromNode| matches!(message, FromNode::Say(FromWorker::Phase { fence: of, phase, .. }) if *of == Fence(fence) && *phase == wanted);
         self.wait(fits).await;
     }
 
@@ -198,14 +205,18 @@ impl Controller {
     /// The files of a tree: path and content.
     pub(crate) fn files(&self, tree: &Digest) -> Vec<(String, String)> {
         let tree = Tree::decode(&self.blob(tree)).unwrap();
-        let file = |(path, digest, _): (&str, Digest, u64)| (path.to_owned(), String::from_utf8(self.blob(&digest)).unwrap());
+        let file = |(path, digest, _): (&str, Digest, u64)| {
+            (path.to_owned(), String::from_utf8(self.blob(&digest)).unwrap())
+        };
         tree.files().map(file).collect()
     }
 
     /// Stores a folder, and gives its address.
     pub(crate) fn store_folder(&self, folder: &Path) -> String {
-        let scanned = tidegate_store::scan_folder(folder, &tidegate_store::ScanOptions::input(u64::MAX)).unwrap();
-        let has_files = scanned.tree.entries().iter().any(|entry| matches!(entry.kind, TreeKind::File { .. }));
+        let scanned =
+            tidegate_store::scan_folder(folder, &tidegate_store::ScanOptions::input(u64::MAX)).unwrap();
+        let has_files =
+            scanned.tree.entries().iter().any(|entry| matches!(entry.kind, TreeKind::File { .. }));
         assert!(has_files, "an empty folder proves nothing");
         format!("tree:{}", scanned.store_in(&self.blobs).unwrap())
     }
@@ -219,7 +230,11 @@ impl Log {
     pub(crate) async fn until(&mut self, text: &str) -> String {
         let mut all = String::new();
         while !all.contains(text) {
-            match timeout(PATIENCE, self.0.recv.message::<BulkReply>()).await.expect("the log goes on").unwrap() {
+            match timeout(PATIENCE, self.0.recv.message::<BulkReply>())
+                .await
+                .expect("the log goes on")
+                .unwrap()
+            {
                 BulkReply::Data(BlobData(piece)) => all.push_str(std::str::from_utf8(&piece).unwrap()),
                 other => panic!("{text:?} does not come: {all:?}, {other:?}"),
             }
@@ -231,7 +246,8 @@ impl Log {
     pub(crate) async fn rest(&mut self) -> (Vec<u8>, BulkReply) {
         let mut all = Vec::new();
         loop {
-            match timeout(PATIENCE, self.0.recv.message::<BulkReply>()).await.expect("the log ends").unwrap() {
+            match timeout(PATIENCE, self.0.recv.message::<BulkReply>()).await.expect("the log ends").unwrap()
+            {
                 BulkReply::Data(BlobData(piece)) => all.extend(piece),
                 last => return (all, last),
             }
@@ -273,7 +289,9 @@ async fn answer(
     puts: &std::sync::atomic::AtomicUsize,
 ) -> Result<(), tidegate_transport::error::BulkError> {
     let reply = match request {
-        BulkRequest::HasBlobs { digests } => BulkReply::MissingBlobs { digests: blobs.missing(&digests).unwrap() },
+        BulkRequest::HasBlobs { digests } => {
+            BulkReply::MissingBlobs { digests: blobs.missing(&digests).unwrap() }
+        }
         BulkRequest::GetBlob { digest, offset } => match blobs.open_blob(&digest).unwrap() {
             None => BulkReply::Missing,
             Some(mut reader) => {
@@ -293,7 +311,9 @@ async fn answer(
                 let BlobData(piece) = stream.recv.message().await?;
                 bytes.extend(piece);
             }
-            assert_eq!(blobs.put(bytes).unwrap(), digest);
+            let blobs = blobs.clone();
+            let put = actix_rt::task::spawn_blocking(move || blobs.put(bytes).unwrap());
+            assert_eq!(put.await.unwrap(), digest);
             BulkReply::Stored
         }
         BulkRequest::PutSmall { blobs: small } => {

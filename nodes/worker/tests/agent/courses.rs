@@ -24,7 +24,12 @@ async fn a_command_runs_and_what_it_prints_is_kept() {
     assert_eq!(ended.artifacts.environment, "the host's own programs");
     assert!(ended.artifacts.confinement.contains("enforced"), "{}", ended.artifacts.confinement);
     let report = &ended.report;
-    assert!(report.started.0 > 0 && report.started <= report.ended && report.cpu_micros > 0 && report.max_rss_kib > 0);
+    assert!(
+        report.started.0 > 0
+            && report.started <= report.ended
+            && report.cpu_micros > 0
+            && report.max_rss_kib > 0
+    );
     assert!(node.attempt(1).exists());
     node.controller.acknowledge(1).await;
     until("its folder is gone", || !node.attempt(1).exists()).await;
@@ -65,11 +70,17 @@ async fn code_and_inputs_are_there_and_outputs_are_kept() {
         "outputs":{{"model":{{"type":"uri_folder"}},"one":{{"type":"uri_file"}},"none":null}}"#,
         node.controller.blobs.put("blob\n").unwrap()
     );
-    let command = "./run.sh ${{inputs.rate}} ${{inputs.data}} ${{inputs.blob}} ${{outputs.model}} ${{outputs.one}}";
+    let command =
+        "./run.sh ${{inputs.rate}} ${{inputs.data}} ${{inputs.blob}} ${{outputs.model}} ${{outputs.one}}";
     for fence in [1, 2] {
         node.run_job(fence, &job(command, &more)).await;
         let ended = node.controller.ended(fence).await;
-        assert_eq!(*ended.end(), End::Succeeded, "{:?}", ended.artifacts.stderr.is_some().then(|| node.controller.stderr(&ended)));
+        assert_eq!(
+            *ended.end(),
+            End::Succeeded,
+            "{:?}",
+            ended.artifacts.stderr.is_some().then(|| node.controller.stderr(&ended))
+        );
         let folder = node.attempt(fence);
         let text = node.controller.stdout(&ended);
         let expected = format!("a\nblob\ncsv\n{}/named/one/one\n", folder.display());
@@ -107,7 +118,10 @@ async fn large_outputs_are_sent_before_the_end_and_not_twice() {
 #[actix_rt::test]
 async fn a_body_that_was_not_sent_is_fetched() {
     let mut node = Node::new().await;
-    let body = job("echo ${{name}} $TIDEGATE_RUN $TIDEGATE_RUN_ID $TIDEGATE_ARRAY_INDEX/$TIDEGATE_ARRAY_COUNT $TIDEGATE_NODE", "");
+    let body = job(
+        "echo ${{name}} $TIDEGATE_RUN $TIDEGATE_RUN_ID $TIDEGATE_ARRAY_INDEX/$TIDEGATE_ARRAY_COUNT $TIDEGATE_NODE",
+        "",
+    );
     node.controller.blobs.put(body.clone()).unwrap();
     let mut element = assignment(5, &body);
     element.count = 3;
@@ -121,10 +135,19 @@ async fn a_body_that_was_not_sent_is_fetched() {
 #[actix_rt::test]
 async fn a_command_sees_what_it_was_given_and_nothing_of_the_agents_secrets() {
     let mut node = Node::new().await;
-    node.run_job(1, &job("env; [ -d $TMPDIR ] && [ -w $TMPDIR ] && echo fine", r#""environment_variables":{"A":"1 2","N":3}"#)).await;
+    node.run_job(
+        1,
+        &job(
+            "env; [ -d $TMPDIR ] && [ -w $TMPDIR ] && echo fine",
+            r#""environment_variables":{"A":"1 2","N":3}"#,
+        ),
+    )
+    .await;
     let ended = node.controller.ended(1).await;
     let text = node.controller.stdout(&ended);
-    for line in ["A=1 2", "N=3", "AZUREML_RUN_ID=run-1", "TIDEGATE_WORKSPACE=main", "TIDEGATE_FENCE=1", "fine"] {
+    for line in
+        ["A=1 2", "N=3", "AZUREML_RUN_ID=run-1", "TIDEGATE_WORKSPACE=main", "TIDEGATE_FENCE=1", "fine"]
+    {
         assert!(text.lines().any(|one| one == line), "{line}: {text}");
     }
     assert!(!text.contains("secret") && !text.contains("RUST_LOG"), "{text}");
@@ -146,7 +169,10 @@ async fn a_mapped_environment_is_on_the_path() {
     node.run(1, "greet").await;
     let ended = node.controller.ended(1).await;
     assert_eq!(node.controller.stdout(&ended), format!("from {}\n", place.display()));
-    assert_eq!((ended.notes().as_str(), ended.artifacts.environment), ("", format!("any: {}", place.display())));
+    assert_eq!(
+        (ended.notes().as_str(), ended.artifacts.environment),
+        ("", format!("any: {}", place.display()))
+    );
     node.run_job(2, &job("greet", "").replace("azureml:any:1", "azureml:gone")).await;
     let End::CannotStart { reason } = node.controller.ended(2).await.report.end else { panic!() };
     assert!(reason.contains("/nowhere"), "{reason}");
@@ -163,6 +189,7 @@ async fn many_at_once_all_end() {
         assert_eq!(*node.controller.ended(fence).await.end(), End::Succeeded);
         node.controller.acknowledge(fence).await;
     }
-    until("all folders are gone", || fs::read_dir(node.config.folder.join("runs")).unwrap().count() == 0).await;
+    until("all folders are gone", || fs::read_dir(node.config.folder.join("runs")).unwrap().count() == 0)
+        .await;
     assert!(!node.config.folder.join("cache").exists(), "nothing was fetched");
 }

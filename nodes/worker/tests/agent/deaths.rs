@@ -12,7 +12,11 @@ use crate::node::{Node, job, lines, until};
 /// Says that it runs, then waits for a file.
 fn counted(node: &Node, count: &str) -> String {
     let (count, go) = (node.path(count), node.path("go"));
-    format!("echo $TIDEGATE_FENCE >> {}; while [ ! -e {} ]; do sleep 0.01; done; echo done; echo x > outputs/x", count.display(), go.display())
+    format!(
+        "echo $TIDEGATE_FENCE >> {}; while [ ! -e {} ]; do sleep 0.01; done; echo done; echo x > outputs/x",
+        count.display(),
+        go.display()
+    )
 }
 
 #[actix_rt::test]
@@ -31,12 +35,18 @@ async fn a_run_survives_its_agent_and_is_taken_up_by_the_next() {
     // An end that was not acknowledged is said again.
     assert_eq!(attempts, [(Fence(1), Phase::Running), (Fence(2), Phase::Finalizing)]);
     let second = node.controller.ended(2).await;
-    assert_eq!((second.end(), node.controller.stdout(&second).as_str()), (&End::Exited { code: 4 }, "early\n"));
+    assert_eq!(
+        (second.end(), node.controller.stdout(&second).as_str()),
+        (&End::Exited { code: 4 }, "early\n")
+    );
     node.controller.acknowledge(2).await;
     fs::write(node.path("go"), "").unwrap();
     let first = node.controller.ended(1).await;
     assert_eq!((first.end(), node.controller.stdout(&first).as_str()), (&End::Succeeded, "done\n"));
-    assert_eq!(node.controller.files(&first.artifacts.default.unwrap()), [("outputs/x".into(), "x\n".into())]);
+    assert_eq!(
+        node.controller.files(&first.artifacts.default.unwrap()),
+        [("outputs/x".into(), "x\n".into())]
+    );
     assert!(first.notes().contains("not mapped"), "what the first agent knew: {}", first.notes());
     assert_eq!(lines(&node.path("count")), 1);
     node.controller.acknowledge(1).await;
@@ -92,7 +102,8 @@ async fn agents_killed_at_any_moment_lose_and_double_nothing() {
         }
     }
     assert_eq!(open, [0; 0]);
-    let mut ran: Vec<u64> = fs::read_to_string(&count).unwrap().lines().map(|line| line.parse().unwrap()).collect();
+    let mut ran: Vec<u64> =
+        fs::read_to_string(&count).unwrap().lines().map(|line| line.parse().unwrap()).collect();
     ran.sort_unstable();
     assert_eq!(ran, (1..=60).collect::<Vec<_>>(), "each ran once");
 }

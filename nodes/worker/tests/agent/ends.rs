@@ -48,7 +48,10 @@ async fn what_is_stopped_may_say_goodbye() {
     node.controller.say(ToWorker::Stop { fence: Fence(1), cause: StopCause::Canceled }).await;
     let ended = node.controller.ended(1).await;
     assert_eq!(*ended.end(), End::Stopped);
-    assert_eq!(node.controller.files(&ended.artifacts.default.unwrap()), [("outputs/bye".into(), "bye\n".into())]);
+    assert_eq!(
+        node.controller.files(&ended.artifacts.default.unwrap()),
+        [("outputs/bye".into(), "bye\n".into())]
+    );
 }
 
 #[actix_rt::test]
@@ -72,7 +75,10 @@ async fn what_cannot_start_says_why() {
         (job("true ${{inputs.none}}", ""), "inputs.none"),
         (job(&format!("true {}", "x".repeat(200_000)), ""), "put long texts into a file"),
         ("nonsense".to_owned(), "specification"),
-        (job("true", r#""distribution":{"type":"pytorch","process_count_per_instance":2}"#), "more than one process"),
+        (
+            job("true", r#""distribution":{"type":"pytorch","process_count_per_instance":2}"#),
+            "more than one process",
+        ),
     ];
     for (fence, (body, told)) in jobs.into_iter().enumerate() {
         let fence = fence as u64 + 1;
@@ -106,7 +112,11 @@ async fn a_released_node_stops_everything_and_leaves_nothing() {
     node.controller.say(ToWorker::Leave).await;
     assert!(node.agent_ends().await.success());
     assert!(!node.has_keeper());
-    assert!(!node.config.folder.exists(), "{:?}", fs::read_dir(&node.config.folder).unwrap().collect::<Vec<_>>());
+    assert!(
+        !node.config.folder.exists(),
+        "{:?}",
+        fs::read_dir(&node.config.folder).unwrap().collect::<Vec<_>>()
+    );
 }
 
 #[actix_rt::test]

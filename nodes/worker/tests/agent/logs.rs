@@ -10,7 +10,8 @@ use crate::node::{Node, until};
 #[actix_rt::test]
 async fn a_log_is_followed_to_its_end_and_misses_nothing() {
     let mut node = Node::new().await;
-    node.run(1, "echo first; while [ ! -e go ]; do sleep 0.01; done; seq 200000; echo oops >&2; printf last").await;
+    node.run(1, "echo first; while [ ! -e go ]; do sleep 0.01; done; seq 200000; echo oops >&2; printf last")
+        .await;
     let mut log = node.controller.log(1, LogStream::Stdout, 0, true).await;
     assert_eq!(log.until("first\n").await, "first\n");
     let (now, end) = node.controller.log(1, LogStream::Stdout, 2, false).await.rest().await;

@@ -56,7 +56,12 @@ impl Node {
         config.identity = folder.path().join("identity.pem");
         config.ca = folder.path().join("ca.pem");
         change(&mut config);
-        controller.ca.issue(Role::Worker, "n7", Duration::from_secs(3600)).unwrap().save(&config.identity).unwrap();
+        controller
+            .ca
+            .issue(Role::Worker, "n7", Duration::from_secs(3600))
+            .unwrap()
+            .save(&config.identity)
+            .unwrap();
         controller.ca.cert().save(&config.ca).unwrap();
         fs::write(folder.path().join("worker.toml"), config.to_toml().unwrap()).unwrap();
         let node = Self { controller, folder, config, incarnation: 0, agent: None };
@@ -135,7 +140,8 @@ impl Node {
         let link = |entry: fs::DirEntry| {
             let command = fs::read(entry.path().join("cmdline")).ok()?;
             let text = String::from_utf8_lossy(&command).replace('\0', " ");
-            let ours = text.contains("keeper --folder") && text.contains(&self.config.folder.display().to_string());
+            let ours =
+                text.contains("keeper --folder") && text.contains(&self.config.folder.display().to_string());
             ours.then(|| entry.file_name().to_str()?.parse().ok()).flatten()
         };
         fs::read_dir("/proc").unwrap().flatten().find_map(link)
@@ -158,7 +164,10 @@ impl Drop for Node {
     fn drop(&mut self) {
         if std::thread::panicking() {
             println!("the agent's log:\n{}", self.log());
-            println!("the keeper's log:\n{}", fs::read_to_string(self.config.folder.join("keeper.log")).unwrap_or_default());
+            println!(
+                "the keeper's log:\n{}",
+                fs::read_to_string(self.config.folder.join("keeper.log")).unwrap_or_default()
+            );
         }
         if let Some(mut agent) = self.agent.take() {
             let _dead = agent.kill();
