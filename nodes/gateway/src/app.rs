@@ -71,6 +71,7 @@ pub(crate) fn extractors(limits: crate::config::BodyLimits, config: &mut web::Se
     let json = web::JsonConfig::default()
         .limit(limits.json)
         .content_type(|_| true)
+        .content_type_required(false)
         .error_handler(|error, request| json_problem(error, request).into());
     let query = web::QueryConfig::default()
         .error_handler(|error, _| problem::bad_request(format!("the query: {error}")).into());

@@ -63,10 +63,10 @@ pub(crate) fn measure(report: &mut Report) -> Result<()> {
         .fold((f64::MAX, 0.0_f64), |(first, last), (from, to)| (first.min(*from), last.max(*to)));
     let syncs = between(first, last);
     let figures = vec![
-        Figure::new("durable_unsynced_acknowledgements", unsynced as f64, "of 900")
+        Figure::new("durable_unsynced_acknowledgements", unsynced as f64, "submissions")
             .target(Target::Below(1.0))
             .with("seen", acknowledged.len() + at_once.len()),
-        Figure::new("durable_unsynced_results", lost as f64, "of 100")
+        Figure::new("durable_unsynced_results", lost as f64, "results")
             .target(Target::Below(1.0))
             .with("seen", told.len()),
         Figure::new("durable_submissions_per_sync", at_once.len() as f64 / syncs, "submissions/sync")

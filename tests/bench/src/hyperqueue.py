@@ -32,7 +32,7 @@ def used():
     return times.user + times.system + times.children_user + times.children_system
 
 
-with LocalCluster(folder, WorkerConfig(cores=cores)) as cluster:
+with LocalCluster(str(folder), WorkerConfig(cores=cores)) as cluster:
     client = cluster.client()
     run(client, 200, folder / "first")
     before = used()

@@ -5,7 +5,7 @@ use std::{
     fs,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStderr, Command, Stdio},
 };
 
 use anyhow::{Context, Result, bail, ensure};
@@ -20,6 +20,8 @@ const SHOWN: &str = "512";
 pub(crate) struct Tracer {
     child: Child,
     output: PathBuf,
+    /// Kept open: it tells of every new thread, and would die of a closed pipe.
+    _messages: BufReader<ChildStderr>,
 }
 
 impl Tracer {
@@ -36,15 +38,13 @@ impl Tracer {
             .spawn()
             .context("cannot start strace")?;
         let mut said = String::new();
-        if let Some(stderr) = child.stderr.take() {
-            // It says how many threads it is attached to, and nothing more.
-            BufReader::new(stderr).read_line(&mut said)?;
-        }
+        let mut messages = BufReader::new(child.stderr.take().context("strace has no standard error")?);
+        messages.read_line(&mut said)?;
         if !said.contains("attached") {
             child.wait()?;
             bail!("strace cannot attach: {}", said.trim());
         }
-        Ok(Tracer { child, output: output.to_owned() })
+        Ok(Tracer { child, output: output.to_owned(), _messages: messages })
     }
 
     /// Detaches it; what it saw.

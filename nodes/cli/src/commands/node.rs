@@ -42,9 +42,8 @@ fn row(node: &NodeView) -> [String; 7] {
     };
     let runs = match node.runs.as_slice() {
         [] => "-".to_owned(),
-        [few @ ..] if few.len() <= 3 => few.join(", "),
-        [first, second, rest @ ..] => format!("{first}, {second} and {} more", rest.len()),
-        [only] => only.clone(),
+        few if few.len() <= 3 => few.join(", "),
+        many => format!("{}, {} and {} more", many[0], many[1], many.len() - 2),
     };
     [
         node.name.clone(),

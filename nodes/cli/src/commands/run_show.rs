@@ -22,7 +22,7 @@ impl Show {
         let query: Vec<_> =
             self.element.map(|element| ("element", element.to_string())).into_iter().collect();
         let details: RunDetails = client.get(&format!("/runs/{}", segment(&self.name)), &query)?;
-        format.print(&details, |details| page(details))
+        format.print(&details, page)
     }
 }
 

@@ -9,9 +9,11 @@ use utoipa::ToSchema;
 pub struct Problem {
     /// What kind of problem: `urn:tidegate:problem:` and a word that stays the same between releases.
     #[serde(rename = "type")]
-    pub kind: String,
+    #[schema(value_type = String)]
+    pub kind: Box<str>,
     /// The kind in a few words, the same for every problem of it.
-    pub title: String,
+    #[schema(value_type = String)]
+    pub title: Box<str>,
     /// The HTTP status.
     pub status: u16,
     /// What happened this time, and what to do.
@@ -40,8 +42,8 @@ impl Problem {
     /// A problem of the kind with this word.
     pub fn new(status: u16, word: &str, title: &str, detail: impl Into<String>) -> Problem {
         Problem {
-            kind: format!("{KIND}{word}"),
-            title: title.to_owned(),
+            kind: format!("{KIND}{word}").into(),
+            title: title.into(),
             status,
             detail: detail.into(),
             key: None,
