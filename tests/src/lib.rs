@@ -19,6 +19,7 @@
 //! Nothing of a story reaches the user's own settings, and nothing of these reaches a story: see [`Home`].
 
 mod binary;
+mod caller;
 mod cgroups;
 mod client;
 mod cluster;
@@ -27,14 +28,17 @@ mod home;
 mod http;
 mod options;
 mod processes;
+mod seed;
 mod shared;
 pub mod wait;
 
 pub use binary::tidegate_binary;
+pub use caller::Caller;
 pub use cluster::Cluster;
 pub use finished::Finished;
 pub use home::Home;
 pub use http::Answer;
 pub use options::Options;
 pub use processes::{Process, Role};
+pub use seed::chance;
 pub use shared::shared_folder;

@@ -77,23 +77,28 @@ impl Process {
     }
 }
 
-/// The folders of a server's nodes, with their ids: what its processes and cgroups are marked by.
+/// The folders of a server's nodes, `nodes/POOL/NODE`, with their ids: what its processes and cgroups are marked by.
 pub(crate) fn node_folders(data: &Path) -> Result<Vec<(String, PathBuf)>> {
-    let nodes = data.join("nodes");
-    if !nodes.is_dir() {
-        return Ok(Vec::new());
-    }
     let mut found = Vec::new();
-    for entry in fs::read_dir(&nodes)? {
-        let path = entry?.path();
-        // It may be on its way out.
-        let Ok(metadata) = fs::metadata(&path) else { continue };
-        if metadata.is_dir() {
-            found.push((format!("{:x}-{:x}", metadata.dev(), metadata.ino()), path));
+    for pool in folders_in(&data.join("nodes"))? {
+        for node in folders_in(&pool)? {
+            // It may be on its way out.
+            let Ok(metadata) = fs::metadata(&node) else { continue };
+            found.push((format!("{:x}-{:x}", metadata.dev(), metadata.ino()), node));
         }
     }
     found.sort();
     Ok(found)
+}
+
+/// The folders in a folder; none if it is not there.
+fn folders_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    Ok(paths.into_iter().filter(|path| path.is_dir()).collect())
 }
 
 /// All living processes of the nodes with these folders, by role, then by process id.

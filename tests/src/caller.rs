@@ -1,0 +1,74 @@
+//! A program that uses the server over HTTP with the right token, from any thread, also while the server is away.
+
+use std::net::SocketAddr;
+
+use anyhow::{Result, bail};
+use serde_json::Value;
+
+use crate::{Answer, Cluster, http};
+
+/// A program that knows where a story's server listens, and its token.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    address: SocketAddr,
+    token: String,
+}
+
+impl Cluster {
+    /// A program that may use this server, and still may after it was restarted.
+    ///
+    /// # Errors
+    /// As [`Cluster::token`].
+    pub fn caller(&self) -> Result<Caller> {
+        Ok(Caller { address: self.address(), token: self.token()? })
+    }
+}
+
+impl Caller {
+    /// Sends a request such as `PUT /api/v1/blobs/x`.
+    ///
+    /// # Errors
+    /// No answer comes.
+    pub fn send(&self, line: &str, body: &[u8]) -> Result<Answer> {
+        let host = self.address.to_string();
+        let bearer = format!("Bearer {}", self.token);
+        http::request(self.address, line, &[("Host", &host), ("Authorization", &bearer)], body)
+    }
+
+    /// Reads what is at a path below `/api/v1`.
+    ///
+    /// # Errors
+    /// No answer comes, or one that is not 200.
+    pub fn get(&self, path: &str) -> Result<Answer> {
+        let answer = self.send(&format!("GET /api/v1{path}"), b"")?;
+        if answer.status != 200 {
+            bail!("GET {path}: {answer:?}");
+        }
+        Ok(answer)
+    }
+
+    /// Posts JSON to a path below `/api/v1`; the answer may be any.
+    ///
+    /// # Errors
+    /// No answer comes.
+    pub fn post(&self, path: &str, body: &Value) -> Result<Answer> {
+        self.send(&format!("POST /api/v1{path}"), body.to_string().as_bytes())
+    }
+
+    /// Reads a list to its end.
+    ///
+    /// # Errors
+    /// No answer comes, or no list.
+    pub fn list(&self, path: &str) -> Result<Vec<Value>> {
+        let (mut items, mut cursor) = (Vec::new(), String::new());
+        let mark = if path.contains('?') { '&' } else { '?' };
+        loop {
+            let page: Value = self.get(&format!("{path}{mark}limit=1000{cursor}"))?.json()?;
+            items.extend(page["items"].as_array().cloned().unwrap_or_default());
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return Ok(items),
+            }
+        }
+    }
+}

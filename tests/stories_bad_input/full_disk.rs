@@ -1,0 +1,136 @@
+//! The disk fills up under the server, its nodes and their logs.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail};
+use tidegate_tests::{Cluster, wait};
+
+use crate::{POOL, says};
+
+/// A small file system in memory, gone when dropped.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// `None`, and says so by name, where mounting is not allowed.
+    fn mount(story: &str, at: &Path, mib: u32) -> Result<Option<SmallDisk>> {
+        fs::create_dir(at)?;
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={mib}m,mode=700"), "tmpfs"])
+            .arg(at)
+            .output();
+        match mounted {
+            Ok(output) if output.status.success() => Ok(Some(SmallDisk(at.to_owned()))),
+            Ok(output) => {
+                eprintln!(
+                    "skipped: {story}: cannot mount a small disk: {}",
+                    String::from_utf8_lossy(&output.stderr)
+                );
+                Ok(None)
+            }
+            Err(error) => {
+                eprintln!("skipped: {story}: cannot mount a small disk: {error}");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Takes all that is left, into one file.
+    fn fill(&self) -> Result<PathBuf> {
+        let path = self.0.join("filler");
+        let filled = Command::new("dd")
+            .arg("if=/dev/zero")
+            .arg(format!("of={}", path.display()))
+            .arg("bs=64k")
+            .output()?;
+        if filled.status.success() {
+            bail!("the disk did not fill up");
+        }
+        Ok(path)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let unmounted = Command::new("umount").arg(&self.0).status();
+        let gone = unmounted.is_ok_and(|status| status.success());
+        assert!(gone || std::thread::panicking(), "{} is still mounted", self.0.display());
+    }
+}
+
+fn job(cluster: &Cluster, command: &str) -> Result<String> {
+    cluster.job(&format!("command: {command}\nenvironment: azureml:any\ncompute: small\n"))
+}
+
+#[test]
+fn a_run_that_fills_the_disk_ends_and_says_so_and_the_server_goes_on() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let Some(disk) = SmallDisk::mount("a_run_that_fills_the_disk", &folder.path().join("disk"), 224)? else {
+        return Ok(());
+    };
+    let cluster = Cluster::options().data(disk.0.join("data")).up()?;
+    cluster.apply(POOL)?;
+    cluster
+        .tidegate(["submit", &job(&cluster, "echo before")?, "--name", "before", "--wait"])?
+        .succeeded()?;
+    let flood = job(&cluster, "yes 'some line' | head -c 600000000")?;
+    cluster.tidegate(["submit", &flood, "--name", "flood"])?.succeeded()?;
+    assert_eq!(cluster.wait_for_end_of("flood")?, "Failed");
+    let run = cluster.run("flood")?;
+    says(&run.to_string(), &["disk"]);
+    println!("{} {}", run["result"], run["notes"]);
+
+    // It left room behind it: the next one runs, and what was there is there.
+    let after = job(&cluster, "echo after")?;
+    wait::until("a submission to be accepted again", || {
+        let ended = cluster.tidegate(["submit", &after, "--name", "after"])?;
+        Ok((ended.code == Some(0)).then_some(()))
+    })?;
+    assert_eq!(cluster.wait_for_end_of("after")?, "Completed");
+    assert_eq!(cluster.tidegate(["run", "logs", "before"])?.stdout, "before\n");
+    drop(cluster);
+    Ok(())
+}
+
+#[test]
+fn a_full_disk_refuses_new_work_with_reason_and_takes_it_again_once_there_is_room() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let Some(disk) = SmallDisk::mount("a_full_disk_refuses_new_work", &folder.path().join("disk"), 224)?
+    else {
+        return Ok(());
+    };
+    let mut cluster = Cluster::options().data(disk.0.join("data")).up()?;
+    cluster.apply(POOL)?;
+    cluster
+        .tidegate(["submit", &job(&cluster, "echo before")?, "--name", "before", "--wait"])?
+        .succeeded()?;
+    let filler = disk.fill()?;
+    // What is accepted has to be written, and there is room for so much alone.
+    let mut number = 0;
+    let refused = wait::until("a submission to be refused", || {
+        number += 1;
+        let large = job(&cluster, &format!("echo {number} {} > /dev/null", "x".repeat(50_000)))?;
+        let ended = cluster.tidegate(["submit", &large, "--name", &format!("large-{number}")])?;
+        Ok((ended.code == Some(3)).then_some(ended))
+    })?;
+    let next = job(&cluster, "echo next")?;
+    says(&refused.stderr, &["disk", "full", "free"]);
+    let status = cluster.json(["status"])?;
+    says(&status["refusing"].to_string(), &["disk"]);
+    // It can be restarted on the full disk, and still answers.
+    cluster.kill_controller()?;
+    cluster.restart()?;
+    assert_eq!(cluster.state("before")?, "Completed");
+    fs::remove_file(filler)?;
+    wait::until("a submission to be accepted again", || {
+        let ended = cluster.tidegate(["submit", &next, "--name", "next"])?;
+        Ok((ended.code == Some(0)).then_some(()))
+    })
+    .context("there is room again")?;
+    assert_eq!(cluster.wait_for_end_of("next")?, "Completed");
+    drop(cluster);
+    Ok(())
+}
