@@ -66,6 +66,8 @@ impl Gateway {
                 .default_service(web::route().to(crate::app::nowhere))
         })
         .workers(WORKERS)
+        // A line of a log goes out at once, not with the next one.
+        .tcp_nodelay(true)
         .keep_alive(Duration::from_secs(75))
         .shutdown_timeout(LAST_REQUESTS_SECONDS)
         .disable_signals()

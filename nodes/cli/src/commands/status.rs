@@ -18,7 +18,6 @@ fn table(server: &str, status: &StatusView) -> String {
         ("version", Some(status.version.clone())),
         ("data", Some(status.data.clone())),
         ("controller", Some(format!("{leads}, up for {}", span(status.uptime_seconds)))),
-        ("refusing", status.refusing.clone()),
         ("pools", Some(status.pools.to_string())),
         ("nodes", Some(nodes(&status.nodes))),
         ("runs", Some(format!("{} open, {} ended", status.open_runs, status.ended_runs))),
