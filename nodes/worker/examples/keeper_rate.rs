@@ -3,6 +3,11 @@
 //!
 //! `cargo run --release -p tidegate-worker --example keeper_rate [-- RUNS [IN_FLIGHT]]`
 //!
+//! What bounds it, by `perf record -e cpu-clock`: the command itself. Of the samples, five in six are in `/bin/true`
+//! (exec, page faults, exit); the keeper's threads have the sixth: the birth of the child, its session (`setsid`
+//! makes a scheduling group) and its two log files first, then the socket (two sends a run), the journal (three
+//! appends, not synced), the looks at the logs' sizes and at `memory.oom_control`, and the wake-up of the slot.
+//!
 //! CPU time is that of all processes involved, the command's own included. Figures of a busy machine are worth little;
 //! the ratios and the CPU time hold better than the rates.
 
