@@ -137,6 +137,16 @@ impl Core {
         self.leading.is_some()
     }
 
+    /// The consensus group's current term.
+    pub fn term(&self) -> u64 {
+        self.consensus.term()
+    }
+
+    /// Why new work is refused: the disk under the log has no room for it.
+    pub fn pressure(&self) -> Option<&str> {
+        self.pressure.as_deref()
+    }
+
     /// The cluster's time now, as the leader knows it.
     pub fn cluster_now(&self) -> Millis {
         match &self.leading {

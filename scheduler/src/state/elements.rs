@@ -229,13 +229,25 @@ impl Elements {
             self.count_ended(element, Ending::Canceled);
         }
         let limit = self.limit();
-        let fresh = (self.next..limit).filter(|&element| self.ended.get(element).is_none()).count() as u32;
-        if fresh > 0 {
-            // Those in the tail that had ended one by one must stay told apart from the cut, all cancelled.
-            ranges.push((self.next, limit));
-            self.canceled += fresh;
+        let fresh = self.fresh_ranges(limit);
+        if !fresh.is_empty() {
+            self.canceled += fresh.iter().map(|(from, to)| to - from).sum::<u32>();
             self.cut = Some(self.next);
         }
+        ranges.extend(fresh);
+        ranges
+    }
+
+    /// The elements that never left the queue and were not cancelled one by one, as ranges.
+    fn fresh_ranges(&self, limit: u32) -> Vec<(u32, u32)> {
+        let mut ranges = Vec::new();
+        let mut from = self.next;
+        for ended in self.ended.iter().filter(|element| (self.next..limit).contains(element)) {
+            ranges.push((from, ended));
+            from = ended + 1;
+        }
+        ranges.push((from, limit));
+        ranges.retain(|(from, to)| from < to);
         ranges
     }
 

@@ -65,7 +65,10 @@ proptest! {
                     model[element as usize] = ElementState::Waiting(tries);
                 },
                 Step::Cancel(only) => {
-                    elements.cancel_waiting(only);
+                    let ranges = elements.cancel_waiting(only);
+                    let told: u32 = ranges.iter().map(|(from, to)| to - from).sum();
+                    let waits = |e: &u32| only.is_none_or(|only| only == *e) && waiting(&model, *e);
+                    prop_assert_eq!(told, (0..count).filter(waits).count() as u32);
                     for e in 0..count {
                         if only.is_none_or(|only| only == e) && waiting(&model, e) {
                             model[e as usize] = ElementState::Ended(Ending::Canceled);
