@@ -69,6 +69,9 @@ impl Cluster {
                 // It will not come: to look again is of no use, but the loop ends by an answer alone.
                 return Ok(Some(Err(anyhow::anyhow!("the server ended with {status}"))));
             }
+            if !self.has_come_up() {
+                return Ok(None);
+            }
             let answer = self.request("GET /readyz", &[("Host", &self.address.to_string())], b"")?;
             Ok((answer.status == 200).then_some(Ok(())))
         })
@@ -84,17 +87,17 @@ impl Cluster {
         if self.server.is_some() {
             bail!("the server runs already");
         }
-        let log = self.open_log()?;
+        let (log, said) = (self.open_log()?, File::create(self.said_path())?);
         let mut command = self.home.command(&self.program);
         command
             .arg("up")
             .arg("--data")
             .arg(&self.data)
-            .args(["--http", &self.address.to_string()])
+            .args(["--http", &self.address.to_string(), "-o", "json"])
             .args(&self.options.arguments)
             .envs(self.options.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
+            .stdout(said)
             .stderr(log);
         let server = command.spawn().with_context(|| format!("cannot start {}", self.program.display()))?;
         self.server = Some(server);
@@ -217,6 +220,17 @@ impl Cluster {
     /// How the server ended, if it has.
     fn ended(&mut self) -> Result<Option<ExitStatus>> {
         Ok(self.server.as_mut().context("the server does not run")?.try_wait()?)
+    }
+
+    /// Whether this very server has said that it is up: another may listen where it is to.
+    fn has_come_up(&self) -> bool {
+        let said = fs::read(self.said_path()).unwrap_or_default();
+        let said: serde_json::Value = serde_json::from_slice(&said).unwrap_or_default();
+        said["pid"].as_i64() == self.server_pid().map(i64::from)
+    }
+
+    fn said_path(&self) -> PathBuf {
+        self.home.path().join("server.json")
     }
 
     fn log_path(&self) -> PathBuf {

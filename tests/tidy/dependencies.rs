@@ -46,7 +46,7 @@ fn packages() -> Vec<Package> {
 /// A crate of ours, its folder, and the crates of ours that it may be built with.
 ///
 /// `scheduler` is the language that all of them speak: its types of ids, commands and resources.
-const OURS: [(&str, &str, &[&str]); 12] = [
+const OURS: &[(&str, &str, &[&str])] = &[
     ("tidegate-scheduler", "scheduler", &[]),
     ("tidegate-transport", "transport", &[]),
     ("tidegate-sim", "sim", &["scheduler"]),
@@ -66,7 +66,6 @@ const OURS: [(&str, &str, &[&str]); 12] = [
         "tests",
         &["controller", "worker", "provider", "store", "gateway", "spec", "scheduler", "transport", "sim"],
     ),
-    ("tidegate-bench", "tests/bench", &["tests"]),
     ("tidegate-bench", "tests/bench", &["tests"]),
 ];
 
