@@ -158,7 +158,7 @@ mod tests {
         fs::create_dir(outputs.join("deep")).unwrap();
         fs::write(outputs.join("deep/model"), "weights").unwrap();
         fs::write(outputs.join("closed"), "c").unwrap();
-        fs::set_permissions(outputs.join("closed"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(outputs.join("closed"), fs::Permissions::from_mode(0o000)).unwrap();
         symlink("deep/model", outputs.join("inside")).unwrap();
         symlink("/etc/passwd", outputs.join("outside")).unwrap();
         let _socket = UnixListener::bind(outputs.join("socket")).unwrap();

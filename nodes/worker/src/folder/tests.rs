@@ -85,7 +85,7 @@ fn an_attempts_folder_goes_whatever_its_run_left() {
     fs::create_dir_all(&deep).unwrap();
     fs::write(deep.join("file"), "x").unwrap();
     std::os::unix::fs::symlink(&outside, folder.work().join("link")).unwrap();
-    fs::set_permissions(&deep, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&deep, fs::Permissions::from_mode(0o000)).unwrap();
     folder.remove().unwrap();
     assert!(!folder.root().exists());
     assert!(outside.join("file").exists());
