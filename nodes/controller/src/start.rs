@@ -165,11 +165,12 @@ pub async fn start(config: ControllerConfig) -> Result<Running, StartError> {
     let core_actor = CoreActor::start_in_arbiter(&core_thread.handle(), {
         let (links, bodies, history) = (links.clone(), bodies.clone(), history_actor.clone());
         let (events, phases, fatal) = (events.clone(), phases.clone(), fatal.clone());
+        let store = blobs.clone();
         move |ctx| {
             let core_address = ctx.address();
             let kept = snapshots.clone();
             let disk = DiskActor::start_in_arbiter(&disk_thread.handle(), move |_| {
-                DiskActor::new(log, kept, core_address, fatal)
+                DiskActor::new(log, kept, store, core_address, fatal)
             });
             // The caller waits for it; it is there.
             drop(made.send(disk_thread));

@@ -7,6 +7,7 @@ use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
 use std::time::Duration;
 use tidegate_scheduler::Input;
 use tidegate_scheduler::consensus::Persist;
+use tidegate_store::BlobStore;
 
 /// How often a full disk is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
@@ -14,6 +15,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 pub(crate) struct DiskActor {
     log: DurableLog,
     snapshots: SnapshotStore,
+    blobs: BlobStore,
     core: Addr<CoreActor>,
     fatal: Fatal,
     gathered: Vec<Persist>,
@@ -24,10 +26,11 @@ impl DiskActor {
     pub(crate) fn new(
         log: DurableLog,
         snapshots: SnapshotStore,
+        blobs: BlobStore,
         core: Addr<CoreActor>,
         fatal: Fatal,
     ) -> Self {
-        DiskActor { log, snapshots, core, fatal, gathered: Vec::new(), pressure: None }
+        DiskActor { log, snapshots, blobs, core, fatal, gathered: Vec::new(), pressure: None }
     }
 
     fn flush(&mut self) {
@@ -41,7 +44,9 @@ impl DiskActor {
     }
 
     fn tell_pressure(&mut self) {
-        let pressure = self.log.pressure().map(|pressure| pressure.to_string());
+        // Work whose results could not be stored is not accepted, though the log has its reserve.
+        let room = || self.blobs.check_room().err().map(|error| error.to_string());
+        let pressure = self.log.pressure().map(|pressure| pressure.to_string()).or_else(room);
         if pressure != self.pressure {
             self.pressure = pressure.clone();
             self.core.do_send(Happened(Input::Storage { pressure }));

@@ -12,25 +12,40 @@ const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 /// How long such a blob stays: it may belong to a submission, or to results, that are on their way.
 const SWEEP_AFTER: Duration = Duration::from_secs(24 * 3600);
 
+/// How often a full disk is tried again.
+const TRY_AGAIN: Duration = Duration::from_millis(500);
+
 pub(crate) struct HistoryActor {
     history: History,
     fatal: Fatal,
     gathered: Vec<Arc<Event>>,
+    /// The disk is full: what has gathered waits for room, and no new work is accepted meanwhile.
+    stalled: bool,
 }
 
 impl HistoryActor {
     pub(crate) fn new(history: History, fatal: Fatal) -> HistoryActor {
-        HistoryActor { history, fatal, gathered: Vec::new() }
+        HistoryActor { history, fatal, gathered: Vec::new(), stalled: false }
     }
 
     fn write(&mut self) {
-        let batch = std::mem::take(&mut self.gathered);
-        if batch.is_empty() {
+        if self.gathered.is_empty() {
             return;
         }
-        // Not a loss: the log holds it all, and a restart writes it again. But what people see would be stale.
-        if let Err(error) = self.history.apply(&batch) {
-            self.fatal.report(format!("run history cannot be written: {error}"));
+        match self.history.apply(&self.gathered) {
+            Ok(()) => {
+                self.gathered.clear();
+                if std::mem::take(&mut self.stalled) {
+                    tracing::info!("run history is written again");
+                }
+            }
+            Err(error) if error.is_disk_full() => {
+                if !std::mem::replace(&mut self.stalled, true) {
+                    tracing::warn!(%error, "run history waits for room on the disk");
+                }
+            }
+            // Not a loss: the log holds it all, and a restart writes it again. But what people see would be stale.
+            Err(error) => self.fatal.report(format!("run history cannot be written: {error}")),
         }
     }
 }
@@ -40,6 +55,11 @@ impl Actor for HistoryActor {
 
     fn started(&mut self, ctx: &mut Context<HistoryActor>) {
         ctx.set_mailbox_capacity(1 << 16);
+        ctx.run_interval(TRY_AGAIN, |actor, _| {
+            if actor.stalled {
+                actor.write();
+            }
+        });
         ctx.run_interval(SWEEP_EVERY, |actor, _| {
             let history = actor.history.clone();
             actix_rt::task::spawn_blocking(move || match history.sweep_blobs(SWEEP_AFTER) {
@@ -60,7 +80,7 @@ impl Handler<Record> for HistoryActor {
 
     fn handle(&mut self, Record(event): Record, ctx: &mut Context<HistoryActor>) {
         self.gathered.push(event);
-        if self.gathered.len() == 1 {
+        if self.gathered.len() == 1 && !self.stalled {
             // Goes to the end of the mailbox: what stands in it now is gathered first.
             ctx.notify(Write);
         }

@@ -14,11 +14,9 @@ use super::pidfile::{self, LockError};
 const FORMAT: u32 = 1;
 const FORMAT_FILE: &str = "format";
 const LOCK_FILE: &str = "lock";
+/// The files at the top: ours, the server's token, and what a file system puts at its own root.
+const FILES: [&str; 5] = [FORMAT_FILE, LOCK_FILE, "format.new", "token", "lost+found"];
 const PARTS: [&str; 5] = ["log", "snapshots", "store", "tls", "nodes"];
-/// What an otherwise empty folder may hold: the traces of an opening cut short, and what a file system puts
-/// at its own root.
-const EMPTY_ENOUGH: [&str; 3] = [LOCK_FILE, "format.new", "lost+found"];
-
 /// Why a data folder cannot be used.
 #[derive(Debug, Error)]
 pub enum FolderError {
@@ -156,17 +154,15 @@ pub(super) fn sync_folder(path: &Path) -> std::io::Result<()> {
     File::open(path)?.sync_all()
 }
 
+/// Other files may lie beside ours; what has a name of ours and is not must stay as it is.
 fn refuse_foreign(path: &Path) -> Result<(), FolderError> {
     if path.join(FORMAT_FILE).exists() {
         return Ok(());
     }
-    for entry in fs::read_dir(path).map_err(at("list", path))? {
-        let name = entry.map_err(at("list", path))?.file_name().to_string_lossy().into_owned();
-        if !EMPTY_ENOUGH.contains(&name.as_str()) {
-            return Err(FolderError::NotOurs { path: path.into(), example: name });
-        }
+    match PARTS.into_iter().find(|part| path.join(part).exists()) {
+        Some(part) => Err(FolderError::NotOurs { path: path.into(), example: part.to_owned() }),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn settle_format(path: &Path) -> Result<(), FolderError> {
@@ -201,8 +197,15 @@ fn write_format(path: &Path) -> std::io::Result<()> {
     sync_folder(path)
 }
 
-/// The folder holds keys and people's job files: nobody but its owner looks into it.
+/// The folder holds keys and people's job files: nobody but its owner looks into it. One that holds other
+/// things too is left as it is, since others may have business there; our parts in it are closed each.
 fn keep_private(path: &Path) -> Result<(), FolderError> {
+    for entry in fs::read_dir(path).map_err(at("list", path))? {
+        let name = entry.map_err(at("list", path))?.file_name();
+        if !name.to_str().is_some_and(|name| PARTS.contains(&name) || FILES.contains(&name)) {
+            return Ok(());
+        }
+    }
     let mode = fs::metadata(path).map_err(at("look at", path))?.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
         tracing::warn!(folder = %path.display(), "the data folder was open to others (mode {mode:o}): closed it");

@@ -65,10 +65,18 @@ fn a_newer_or_unreadable_format_is_refused() {
 }
 
 #[test]
+fn other_files_may_lie_beside_ours() {
+    let dir = tempfile::tempdir().expect("a folder");
+    fs::write(dir.path().join("up.log"), "a line").expect("written");
+    drop(DataFolder::open(dir.path()).expect("opened"));
+    assert_eq!(fs::read(dir.path().join("up.log")).expect("read"), b"a line");
+}
+
+#[test]
 fn somebody_elses_folder_is_left_alone() {
     let dir = tempfile::tempdir().expect("a folder");
-    fs::write(dir.path().join("thesis.tex"), "").expect("written");
+    fs::create_dir(dir.path().join("log")).expect("made");
     let error = DataFolder::open(dir.path()).expect_err("not ours");
-    assert!(matches!(&error, FolderError::NotOurs { example, .. } if example == "thesis.tex"), "{error:?}");
+    assert!(matches!(&error, FolderError::NotOurs { example, .. } if example == "log"), "{error:?}");
     assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1);
 }
