@@ -18,6 +18,7 @@ fn table(server: &str, status: &StatusView) -> String {
         ("version", Some(status.version.clone())),
         ("data", Some(status.data.clone())),
         ("controller", Some(format!("{leads}, up for {}", span(status.uptime_seconds)))),
+        ("refusing", status.refusing.as_ref().map(|reason| format!("no new work is accepted: {reason}"))),
         ("pools", Some(status.pools.to_string())),
         ("nodes", Some(nodes(&status.nodes))),
         ("runs", Some(format!("{} open, {} ended", status.open_runs, status.ended_runs))),

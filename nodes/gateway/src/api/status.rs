@@ -17,6 +17,9 @@ pub struct StatusView {
     pub applied: u64,
     /// Seconds since it started.
     pub uptime_seconds: f64,
+    /// Why no new work is accepted, when it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusing: Option<String>,
     /// Pools.
     pub pools: u64,
     /// Nodes of all pools.

@@ -25,6 +25,7 @@ pub(crate) async fn status(app: web::Data<App>) -> Answer {
                 leader: core.is_leading(),
                 applied: state.applied(),
                 uptime_seconds,
+                refusing: core.pressure().map(str::to_owned),
                 pools: state.pools().count() as u64,
                 nodes: vocabulary::node_counts(core, state.nodes()),
                 open_runs: state.runs().len() as u64 - state.runs().ended(),

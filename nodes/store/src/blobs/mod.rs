@@ -123,6 +123,15 @@ impl BlobStore {
         &self.inner.folder
     }
 
+    /// Looks whether there is room for anything at all.
+    ///
+    /// # Errors
+    /// [`StoreError::DiskFull`] when less than [`StoreOptions::keep_free`] is left: until there is more, nothing is
+    /// stored.
+    pub fn check_room(&self) -> Result<(), StoreError> {
+        error::check_room(&self.inner.folder, self.inner.options.keep_free, 0)
+    }
+
     /// Stores `bytes`; when this returns they are synced (if the store is durable).
     ///
     /// # Errors

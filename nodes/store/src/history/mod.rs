@@ -48,6 +48,13 @@ pub enum HistoryError {
     },
 }
 
+impl HistoryError {
+    /// Whether it is for want of room: the same write may succeed once there is some.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, HistoryError::Store(StoreError::DiskFull { .. }))
+    }
+}
+
 /// Run history. Handles are cheap to clone and serve any thread; calls block.
 #[derive(Clone)]
 pub struct History {
