@@ -83,6 +83,8 @@ pub(crate) fn collect(
     };
     // One that was never prepared has no folder, or half a one.
     let Some(record) = record.filter(|_| folder.assignment().exists()) else { return Ok(found) };
+    // Before all else: to read much takes long, and there may be room again by then.
+    let room = if effort == Effort::Full { Room::of(folder.root()).ok() } else { None };
     let rest = outputs::drop_empty(&folder, &mut found.notes);
     found.collect_logs(&folder, log_limit_bytes, effort);
     if effort == Effort::Light && (!rest.is_empty() || !record.outputs.is_empty() || found.too_much) {
@@ -98,7 +100,7 @@ pub(crate) fn collect(
             Err(error) => found.lost.push(error),
         }
     }
-    found.look_at_disk(&folder);
+    found.tell_of_full_disk(room);
     Ok(found)
 }
 
@@ -130,15 +132,11 @@ impl Collected {
         self.artifacts.stderr = log(folder.stderr(), "standard error");
     }
 
-    /// What filled the disk is often the run itself, and nobody looked in time.
-    fn look_at_disk(&mut self, folder: &AttemptFolder) {
-        if self.contents.bytes() < WORTH_A_LOOK
-            || self.notes.iter().any(|note| note.contains("disk was full"))
-        {
-            return;
-        }
-        if let Ok(room) = Room::of(folder.root())
-            && room.is_gone()
+    /// What filled the disk is often the run itself, and nobody looked in time. `room` is what there was at its end.
+    fn tell_of_full_disk(&mut self, room: Option<Room>) {
+        let told = self.notes.iter().any(|note| note.contains("disk was full"));
+        if let Some(room) = room.filter(|room| room.is_gone() && !told)
+            && self.contents.bytes() >= WORTH_A_LOOK
         {
             self.notes.push(format!(
                 "{room}, since the disk was full at its end: its logs and outputs may be incomplete"
