@@ -91,7 +91,7 @@ fn requests_that_make_no_sense_are_told_what_is_wrong_and_where() -> Result<()> 
     problem(&send("POST /api/v1/runs", b"{\"name\": ")?, 400, &["/api/v1/runs", "line 1 column"])?;
     problem(&send("POST /api/v1/runs", b"\xff\xfe")?, 400, &["/api/v1/runs"])?;
     problem(&send("POST /api/v1/runs", b"{\"jobs\": {}}")?, 400, &["jobs", "job"])?;
-    let deep = "[".repeat(100_000);
+    let deep = format!("{{\"job\": {}", "[".repeat(100_000));
     problem(&send("POST /api/v1/runs", deep.as_bytes())?, 400, &["recursion"])?;
 
     let submit = |job: Value| caller.post("/runs", &json!({"job": job}));
