@@ -71,8 +71,8 @@ pub enum FromWorker {
     Attach {
         /// Drawn anew each time that a node's folder is made.
         incarnation: u64,
-        /// Every attempt that the node knows and that was not acknowledged.
-        attempts: Vec<(Fence, Phase)>,
+        /// Every attempt that the node knows and that was not acknowledged: how far it is, and since when.
+        attempts: Vec<(Fence, Phase, WallMicros)>,
     },
     /// Still here.
     Heartbeat,

@@ -53,7 +53,7 @@ impl Core {
     }
 
     /// Compares what a worker has with what it should have.
-    fn on_attach(&mut self, id: NodeId, incarnation: u64, attempts: &[(Fence, Phase)]) {
+    fn on_attach(&mut self, id: NodeId, incarnation: u64, attempts: &[(Fence, Phase, WallMicros)]) {
         let Some(node) = self.state.node(id).filter(|node| node.phase != NodePhase::Leaving) else {
             self.effects.push_back(Effect::SendWorker { node: id, message: ToWorker::Leave });
             return;
@@ -63,9 +63,9 @@ impl Core {
         if !same || !node.is_ready() {
             self.observe(Observation::NodeReady { node: id, incarnation });
         }
-        let known: BTreeSet<Fence> = attempts.iter().map(|(fence, _)| *fence).collect();
-        for (fence, phase) in attempts {
-            self.on_phase(id, *fence, *phase, self.moment.wall);
+        let known: BTreeSet<Fence> = attempts.iter().map(|(fence, _, _)| *fence).collect();
+        for (fence, phase, at) in attempts {
+            self.on_phase(id, *fence, *phase, *at);
         }
         // On a node that was made anew nothing of the old one is left to be started again.
         for fence in expected.into_iter().filter(|fence| same && !known.contains(fence)) {

@@ -3,6 +3,7 @@
 use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
+    rc::Rc,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -147,7 +148,7 @@ fn keeper_place(config: &WorkerConfig, node: &NodeFolder) -> Result<KeeperPlace,
     };
     let name = format!("n{}", config.node);
     let launch = Launch::new(&program, node.root(), &name);
-    Ok(KeeperPlace { folder: node.root().to_owned(), launch })
+    Ok(KeeperPlace { folder: node.root().to_owned(), launch, leaving: Rc::default() })
 }
 
 /// The socket that controllers are dialed from. It accepts nobody.

@@ -230,8 +230,8 @@ impl World {
 
     pub(crate) fn attach(&mut self, node: NodeId) {
         let Some(worker) = self.workers.get(&node) else { return };
-        let running = worker.running.keys().map(|fence| (*fence, Phase::Running));
-        let ended = worker.ended.keys().map(|fence| (*fence, Phase::Finalizing));
+        let running = worker.running.keys().map(|fence| (*fence, Phase::Running, self.moment.wall));
+        let ended = worker.ended.keys().map(|fence| (*fence, Phase::Finalizing, self.moment.wall));
         let message =
             FromWorker::Attach { incarnation: worker.incarnation, attempts: running.chain(ended).collect() };
         let reports: Vec<Report> = worker.ended.values().cloned().collect();

@@ -53,8 +53,8 @@ pub(crate) struct Agent {
     exit: Option<oneshot::Sender<Result<ExitReason, WorkerError>>>,
     /// Orders to the keeper, while one is connected.
     pub(super) orders: Option<mpsc::UnboundedSender<Arc<ToKeeper>>>,
-    /// Somebody who waits for the keeper to be gone.
-    pub(super) keeper_gone: Option<oneshot::Sender<()>>,
+    /// Its process.
+    pub(super) keeper_pid: Option<u32>,
     /// Which limits are enforced, for people.
     pub(super) confinement: String,
     /// Numbers the connections to controllers; what is said on one is not sent on the next.
@@ -94,7 +94,7 @@ impl Agent {
             link,
             exit: Some(exit),
             orders: None,
-            keeper_gone: None,
+            keeper_pid: None,
             confinement: String::new(),
             connection: 0,
             preparing: HashMap::new(),
@@ -241,6 +241,7 @@ impl Agent {
 
     fn keeper_up(&mut self, now: Moment, orders: Orders, list: Vec<AttemptStatus>) {
         self.confinement = orders.confinement;
+        self.keeper_pid = Some(orders.pid);
         self.orders = Some(orders.sender);
         self.attempts.on_keeper_up(now, list);
         // Not before: what there is can only be told a controller once the keeper has said it.
@@ -250,11 +251,6 @@ impl Agent {
     fn keeper_down(&mut self, now: Moment) {
         self.orders = None;
         self.attempts.on_keeper_down(now);
-        if let Some(told) = self.keeper_gone.take()
-            && told.send(()).is_err()
-        {
-            tracing::debug!("nobody waits for the keeper to be gone any more");
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The connection to the keeper: finds it or starts one, asks what it has, and passes on what it says.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{cell::Cell, path::PathBuf, rc::Rc, sync::Arc, time::Duration};
 
 use actix::Addr;
 use tokio::{sync::mpsc, time};
@@ -23,11 +23,15 @@ const AT_ONCE: usize = 512;
 pub(crate) struct KeeperPlace {
     pub(crate) folder: PathBuf,
     pub(crate) launch: Launch,
+    /// The node leaves: no keeper is to be started any more.
+    pub(crate) leaving: Rc<Cell<bool>>,
 }
 
 /// How to tell the keeper something.
 pub(super) struct Orders {
     pub(super) sender: mpsc::UnboundedSender<Arc<ToKeeper>>,
+    /// The keeper's process.
+    pub(super) pid: u32,
     pub(super) confinement: String,
 }
 
@@ -36,7 +40,7 @@ pub(super) fn keep(place: KeeperPlace, agent: Addr<Agent>) {
     actix::spawn(async move {
         let mut pause = FIRST_PAUSE;
         let mut had_one = false;
-        while agent.connected() {
+        while agent.connected() && !place.leaving.get() {
             match KeeperHandle::connect_or_start(&place.folder, &place.launch).await {
                 Ok(handle) => {
                     (pause, had_one) = (FIRST_PAUSE, true);
@@ -65,11 +69,12 @@ async fn tell(agent: &Addr<Agent>, happened: Happened) {
 
 async fn talk(handle: KeeperHandle, agent: &Addr<Agent>) {
     let confinement = sentence(&handle.confinement);
+    let pid = handle.pid;
     let (orders, mut news) = handle.split();
     let Some((list, rest)) = list(&orders, &mut news).await else { return };
     let (sender, waiting) = mpsc::unbounded_channel();
     actix::spawn(forward(orders, waiting, agent.clone()));
-    tell(agent, Happened::KeeperUp { orders: Orders { sender, confinement }, list }).await;
+    tell(agent, Happened::KeeperUp { orders: Orders { sender, pid, confinement }, list }).await;
     tell(agent, Happened::KeeperSays(rest)).await;
     let mut batch = Vec::new();
     while news.recv_many(&mut batch, AT_ONCE).await > 0 {

@@ -99,7 +99,8 @@ impl Attempts {
         self.now = now;
         self.linked = true;
         self.untold.clear();
-        let phase = |(fence, attempt): (&Fence, &Attempt)| Some((*fence, attempt.stage.phase()?));
+        let phase =
+            |(fence, attempt): (&Fence, &Attempt)| Some((*fence, attempt.stage.phase()?, attempt.since));
         let attempts = self.known.iter().filter_map(phase).collect();
         let incarnation = self.settings.incarnation;
         self.actions.push(Action::Say(FromWorker::Attach { incarnation, attempts }));
@@ -260,10 +261,15 @@ impl Attempts {
         }
     }
 
-    /// Whether nothing of the attempt runs any more; `None` if it is not here.
+    /// Whether nothing of the attempt runs any more; `None` if it is not here, or no longer.
     pub(crate) fn is_over(&self, fence: Fence) -> Option<bool> {
-        let stage = &self.known.get(&fence)?.stage;
-        Some(matches!(stage, Stage::Finalizing | Stage::Ended(_) | Stage::Removing))
+        match self.known.get(&fence)?.stage {
+            Stage::Removing => None,
+            Stage::Finalizing | Stage::Ended(_) => Some(true),
+            Stage::Waiting | Stage::Preparing | Stage::Starting(_) | Stage::Recovered | Stage::Running => {
+                Some(false)
+            }
+        }
     }
 
     /// How many ends no controller has acknowledged.

@@ -206,7 +206,7 @@ fn text(action: &Action) -> String {
         }
         Action::Say(FromWorker::Attach { attempts, .. }) => {
             let attempts: Vec<String> =
-                attempts.iter().map(|(fence, phase)| format!("{} {phase:?}", fence.0)).collect();
+                attempts.iter().map(|(fence, phase, _)| format!("{} {phase:?}", fence.0)).collect();
             format!("attach [{}]", attempts.join(", "))
         }
         Action::Say(FromWorker::Phase { fence, phase, at }) => format!("say {} {phase:?} {}", fence.0, at.0),
@@ -234,6 +234,7 @@ fn a_run_from_its_start_to_its_acknowledgement() {
     assert_eq!(bench.tell(), "");
     assert_eq!(bench.acknowledge(1), "remove 1");
     assert_eq!(bench.acknowledge(1), "");
+    assert_eq!(bench.attempts.is_over(Fence(1)), None);
     assert_eq!(bench.attach(), "attach []");
     bench.attempts.on_removed(bench.now, &[Fence(1)]);
     assert_eq!(bench.done(), "order forget [1]");

@@ -135,6 +135,11 @@ impl AttemptFolder {
         self.root.join("report")
     }
 
+    /// Whether what was written down of it is still there: it goes first when the folder is deleted.
+    pub(crate) fn is_there(&self) -> bool {
+        self.report().exists() || self.assignment().exists()
+    }
+
     /// Makes the folder anew, with what every command finds: a working folder with `outputs` and `logs`, and a
     /// `TMPDIR`. What an earlier, broken preparation left is deleted.
     pub(crate) fn make(&self) -> io::Result<()> {

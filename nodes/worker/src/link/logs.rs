@@ -51,10 +51,13 @@ pub(crate) async fn serve<F: Future<Output = Option<bool>>>(
                 Err(error) => return end(stream, refused(&error)).await,
             };
         }
-        // Acknowledged and deleted: the controller has all of it.
+        // Acknowledged, and deleted or soon to be: the controller has all of it.
         let Some(over) = over.or(log.is_some().then_some(true)) else {
             return end(stream, BulkReply::Missing).await;
         };
+        if over && log.is_none() && !folder.is_there() {
+            return end(stream, BulkReply::Missing).await;
+        }
         if let Some(log) = &log {
             loop {
                 match log.read(offset) {

@@ -85,7 +85,8 @@ impl Controller {
             self.link = Some(link);
             // A link of an agent that has just been killed may be accepted, and says nothing more.
             if let Some(FromNode::Say(FromWorker::Attach { incarnation, attempts })) = self.next().await {
-                return (incarnation, attempts);
+                let phases = attempts.into_iter().map(|(fence, phase, _)| (fence, phase)).collect();
+                return (incarnation, phases);
             }
         }
     }
