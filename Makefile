@@ -27,7 +27,7 @@ demo: needs ## See it work: real runs on a pool that grows and shrinks, told as 
 test: needs $(TOOLS)/nextest lint ## Everything that must hold: format, lints, docs, and all tests
 	cargo build --locked --workspace --bins --tests
 	cargo test --locked --workspace --doc --quiet
-	cargo nextest run --locked --workspace --lib --bins --tests
+	cargo nextest run --locked --workspace --tests
 
 lint: ## Format, lints and documentation, with warnings denied
 	cargo fmt --all --check
