@@ -92,14 +92,14 @@ impl Attempts {
             // It was prepared by an agent before us and never started. The controller misses it in what we attach
             // with, and sends it again if it is still wanted.
             Stage::Recovered => {
-                attempt.stage = Stage::Removing;
+                attempt.stage = Stage::Removing(None);
                 self.actions.push(Action::Remove(fence));
             }
             Stage::Running => {
                 let reason = "the keeper no longer knows of it: its journal is gone".to_owned();
                 self.finish(fence, Ending::early(End::System { reason }, self.now.wall));
             }
-            Stage::Waiting | Stage::Preparing | Stage::Finalizing | Stage::Ended(_) | Stage::Removing => {}
+            Stage::Waiting | Stage::Preparing | Stage::Finalizing | Stage::Ended(_) | Stage::Removing(_) => {}
         }
     }
 

@@ -136,11 +136,20 @@ impl Attempts {
 
     fn on_start(&mut self, assignment: Box<Assignment>) {
         let fence = assignment.fence;
-        if self.known.contains_key(&fence) {
-            return self.tell(fence);
+        match self.known.get_mut(&fence) {
+            None => self.begin(Arc::from(assignment)),
+            // An agent before us had prepared it and not started it: it begins anew, once that is cleared away.
+            Some(attempt) if matches!(attempt.stage, Stage::Removing(_)) => {
+                attempt.stage = Stage::Removing(Some(Arc::from(assignment)));
+                attempt.stopping = None;
+            }
+            Some(_) => self.tell(fence),
         }
-        let attempt = Attempt::new(Arc::from(assignment), Stage::Waiting, self.now.wall);
-        self.known.insert(fence, attempt);
+    }
+
+    fn begin(&mut self, assignment: Arc<Assignment>) {
+        let fence = assignment.fence;
+        self.known.insert(fence, Attempt::new(assignment, Stage::Waiting, self.now.wall));
         self.waiting.push_back(fence);
         self.prepare_next();
     }
@@ -173,7 +182,8 @@ impl Attempts {
             }
             // The keeper will tell whether there is anything to stop.
             Stage::Recovered => {}
-            Stage::Finalizing | Stage::Ended(_) | Stage::Removing => {}
+            // One that is to begin anew does so, and is stopped then.
+            Stage::Finalizing | Stage::Ended(_) | Stage::Removing(_) => {}
         }
     }
 
@@ -181,10 +191,10 @@ impl Attempts {
         let Some(attempt) = self.known.get_mut(&fence) else { return };
         match attempt.stage {
             Stage::Ended(_) => {
-                attempt.stage = Stage::Removing;
+                attempt.stage = Stage::Removing(None);
                 self.actions.push(Action::Remove(fence));
             }
-            Stage::Removing => {}
+            Stage::Removing(_) => {}
             _ => tracing::warn!(%fence, "an attempt was acknowledged that has not ended"),
         }
     }
@@ -193,10 +203,16 @@ impl Attempts {
     /// take an attempt for one that never ran.
     pub(crate) fn on_removed(&mut self, now: Moment, fences: &[Fence]) {
         self.now = now;
-        for fence in fences {
-            self.known.remove(fence);
-        }
         self.forget(fences.to_vec());
+        for fence in fences {
+            let removed = self.known.remove(fence);
+            if let Some(Attempt { stage: Stage::Removing(Some(again)), stopping, .. }) = removed {
+                self.begin(again);
+                if let Some(stopping) = stopping {
+                    self.stop(*fence, stopping);
+                }
+            }
+        }
     }
 
     /// A preparation is over, one way or the other.
@@ -264,7 +280,7 @@ impl Attempts {
     /// Whether nothing of the attempt runs any more; `None` if it is not here, or no longer.
     pub(crate) fn is_over(&self, fence: Fence) -> Option<bool> {
         match self.known.get(&fence)?.stage {
-            Stage::Removing => None,
+            Stage::Removing(_) => None,
             Stage::Finalizing | Stage::Ended(_) => Some(true),
             Stage::Waiting | Stage::Preparing | Stage::Starting(_) | Stage::Recovered | Stage::Running => {
                 Some(false)

@@ -42,8 +42,8 @@ pub(super) enum Stage {
     Finalizing,
     /// Reported, or to be reported, until it is acknowledged.
     Ended(Kept),
-    /// Acknowledged; its folder is being deleted.
-    Removing,
+    /// Acknowledged, or never started; its folder is being deleted. What is given was sent meanwhile, to begin anew.
+    Removing(Option<Arc<Assignment>>),
 }
 
 /// Where a report is kept until it is acknowledged.
@@ -115,13 +115,13 @@ impl Stage {
             Stage::Starting(_) | Stage::Recovered => Some(Phase::Starting),
             Stage::Running => Some(Phase::Running),
             Stage::Finalizing | Stage::Ended(_) => Some(Phase::Finalizing),
-            Stage::Removing => None,
+            Stage::Removing(again) => again.is_some().then_some(Phase::Preparing),
         }
     }
 
     /// It is reported.
     pub(super) fn is_over(&self) -> bool {
-        matches!(self, Stage::Ended(_) | Stage::Removing)
+        matches!(self, Stage::Ended(_) | Stage::Removing(_))
     }
 
     /// Something of it runs, or is still to run.
@@ -130,7 +130,8 @@ impl Stage {
             Stage::Waiting | Stage::Preparing | Stage::Starting(_) | Stage::Recovered | Stage::Running => {
                 true
             }
-            Stage::Finalizing | Stage::Ended(_) | Stage::Removing => false,
+            Stage::Finalizing | Stage::Ended(_) => false,
+            Stage::Removing(again) => again.is_some(),
         }
     }
 

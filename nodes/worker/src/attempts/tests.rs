@@ -373,6 +373,25 @@ fn a_restarted_agent_takes_up_what_it_finds() {
 }
 
 #[test]
+fn what_an_agent_before_prepared_and_never_started_begins_anew_if_it_is_sent_again() {
+    let mut bench = Bench::alone();
+    let found = [1, 2, 3].map(|fence| (Fence(fence), Recovered::Prepared(Box::new(record(fence)))));
+    bench.attempts.on_recovered(bench.now, found.into());
+    assert_eq!(bench.keeper_up(vec![]), "remove 1; remove 2; remove 3");
+    assert_eq!(bench.attach(), "attach []");
+    // Before its folder is gone, ...
+    assert_eq!(bench.start(1), "");
+    assert_eq!(bench.start(3), "");
+    assert_eq!(bench.stop(3), "");
+    assert_eq!(bench.attach(), "attach [1 Preparing, 3 Preparing]");
+    bench.attempts.on_removed(bench.now, &[Fence(1), Fence(2), Fence(3)]);
+    assert_eq!(bench.done(), "order forget [1, 2, 3]; prepare 1; tell soon; prepare 3; cancel 3");
+    // ... and after.
+    assert_eq!(bench.start(2), "");
+    assert_eq!(bench.prepared(1), "prepare 2; order start 1");
+}
+
+#[test]
 fn silence_stops_only_those_that_say_so() {
     let mut bench = Bench::new();
     bench.run(1);

@@ -161,8 +161,11 @@ impl Controller {
         if let Some(at) = self.heard.iter().position(&fits) {
             return self.heard.remove(at).unwrap();
         }
+        // Heartbeats alone are no answer.
+        let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let message = self.next().await.expect("the link lasts");
+            let next = tokio::time::timeout_at(deadline, self.next()).await;
+            let message = next.expect("it is said in time").expect("the link lasts");
             if fits(&message) {
                 return message;
             }
