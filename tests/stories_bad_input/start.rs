@@ -1,17 +1,30 @@
 //! What keeps a server from starting.
 
-use std::{fs, net::TcpListener};
+use std::{fs, net::TcpListener, process::Stdio};
 
-use anyhow::Result;
-use tidegate_tests::Cluster;
+use anyhow::{Context, Result};
+use tidegate_tests::{Cluster, wait};
 
 use crate::says;
 
-/// What a second server on this folder or port says before it ends, with an exit code that is not 0.
+/// What a second server says before it ends by itself, with an exit code that is not 0.
 fn refusal(cluster: &Cluster, arguments: &[&str]) -> Result<String> {
-    let ended = cluster.tidegate(arguments)?.ended_with(2)?;
-    assert_eq!(ended.stdout, "");
-    Ok(ended.stderr)
+    let mut command = cluster.command();
+    let mut server = command
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("tidegate starts")?;
+    let ended = wait::until("the second server to end", || Ok(server.try_wait()?));
+    if ended.is_err() {
+        server.kill()?;
+    }
+    let told = server.wait_with_output()?;
+    let text = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert_eq!(ended.with_context(|| text.clone())?.code(), Some(2), "{text}");
+    assert!(told.stdout.is_empty());
+    Ok(text)
 }
 
 #[test]
@@ -46,14 +59,16 @@ fn a_data_folder_in_use_names_the_process_that_has_it() -> Result<()> {
 #[test]
 fn a_folder_that_is_something_else_is_left_alone() -> Result<()> {
     let cluster = Cluster::up()?;
-    let file = cluster.home().write("photos/cat.jpg", "a cat")?;
-    let photos = file.parent().map(|folder| folder.display().to_string()).unwrap_or_default();
-    let told = refusal(&cluster, &["up", "--data", &photos, "--http", "127.0.0.1:0"])?;
-    says(&told, &["is not a data folder", "cat.jpg", "empty or a new"]);
-    let names: Vec<_> = fs::read_dir(&photos)?.map(|entry| Ok(entry?.file_name())).collect::<Result<_>>()?;
-    assert_eq!(names, ["cat.jpg"]);
+    // Other things may lie in a data folder, but not under the names of its parts.
+    let file = cluster.home().write("boat/log/monday.txt", "wind from the west")?;
+    let boat = cluster.home().path().join("boat").display().to_string();
+    let told = refusal(&cluster, &["up", "--data", &boat, "--http", "127.0.0.1:0"])?;
+    says(&told, &["is not a data folder", "log", "empty or a new"]);
+    let names: Vec<_> = fs::read_dir(&boat)?.map(|entry| Ok(entry?.file_name())).collect::<Result<_>>()?;
+    assert_eq!(names, ["log"]);
+    assert_eq!(fs::read_to_string(&file)?, "wind from the west");
     let told = refusal(&cluster, &["up", "--data", &file.display().to_string(), "--http", "127.0.0.1:0"])?;
-    says(&told, &["cat.jpg"]);
+    says(&told, &["monday.txt"]);
     let config = cluster.home().write("server.toml", "[http]\nnmes = []\n")?;
     let told = refusal(&cluster, &["up", "--config", &config.display().to_string()])?;
     says(&told, &["server.toml", "nmes", "line 2"]);

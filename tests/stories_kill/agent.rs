@@ -42,15 +42,18 @@ fn agents_killed_twenty_times_under_load_lose_and_double_nothing() -> Result<()>
 
     let stop = AtomicBool::new(false);
     let seen = Seen::default();
+    let mut caught = Vec::new();
     thread::scope(|scope| -> Result<()> {
         let watcher = scope.spawn(|| seen.watch(&caller, &tally, &stop));
-        let killed = short.chunks(RUNS / KILLS).try_for_each(|batch| {
+        let killed: Result<()> = short.chunks(RUNS / KILLS).try_for_each(|batch| {
             batch.iter().try_for_each(|run| submit(&caller, &tally, run))?;
             thread::sleep(Duration::from_millis(chance.random_range(0..1000)));
             // The one killed last may not be back yet, the others are there.
             let agents =
                 wait::until_value("an agent to kill", || cluster.agents(), |agents| !agents.is_empty())?;
-            agents[chance.random_range(0..agents.len())].kill()
+            agents[chance.random_range(0..agents.len())].kill()?;
+            caught.push(tally.at_work()?);
+            Ok(())
         });
         let ended = tally.release().and_then(|()| verdict::wait_for_all(&caller, &runs));
         stop.store(true, Ordering::Release);
@@ -60,6 +63,8 @@ fn agents_killed_twenty_times_under_load_lose_and_double_nothing() -> Result<()>
         watched
     })?;
 
+    println!("short commands at work at each kill, beside the lasting ones: {caught:?}");
+    assert!(caught.iter().any(|count| *count > 0), "no kill came while short commands ran");
     assert!(keepers.iter().all(|keeper| keeper.is_alive()), "no keeper noticed");
     verdict::each_ran_once(&caller, &tally, &runs)?;
     verdict::nothing_ran_again(&caller, &tally, &seen.into_runs(), &runs)

@@ -1,7 +1,7 @@
 //! Clients that submit, wait and watch while the server comes and goes.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     path::Path,
     process::Command,
     sync::{
@@ -97,10 +97,10 @@ impl Seen {
             let name = run["name"].as_str().context("a run has a name")?.to_owned();
             let count = run["count"].as_u64().context("a run has a count")?;
             let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if !seen.contains_key(&name) {
-                let now = (0..u32::try_from(count)?).map(|element| tally.of(&name, element));
+            if let Entry::Vacant(place) = seen.entry(name) {
+                let now = (0..u32::try_from(count)?).map(|element| tally.of(place.key(), element));
                 let now = now.collect::<Result<_>>()?;
-                seen.insert(name, now);
+                place.insert(now);
             }
         }
         Ok(())

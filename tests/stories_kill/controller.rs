@@ -114,7 +114,7 @@ fn a_controller_killed_twenty_times_under_load_loses_and_doubles_nothing() -> Re
                 })
             })
             .collect();
-        let killed = kill_and_restart(&shared, &gate, &mut chance);
+        let killed = kill_and_restart(&shared, &gate, &tally, &mut chance);
         gate.open(RUNS);
         let submitted: Vec<Result<()>> = submitters.into_iter().map(joined).collect();
         let ended = tally.release().and_then(|()| verdict::wait_for_all(&caller, &runs));
@@ -136,7 +136,8 @@ fn joined(thread: thread::ScopedJoinHandle<'_, Result<()>>) -> Result<()> {
 }
 
 /// Kills the server at random moments of its life, its start among them, and starts it again at once.
-fn kill_and_restart(shared: &Shared, gate: &Gate, chance: &mut StdRng) -> Result<()> {
+fn kill_and_restart(shared: &Shared, gate: &Gate, tally: &Tally, chance: &mut StdRng) -> Result<()> {
+    let mut caught = Vec::new();
     for kill in 1..=KILLS {
         let while_starting = kill > 1 && chance.random_bool(0.25);
         let longest = if while_starting { 300 } else { 1500 };
@@ -146,9 +147,12 @@ fn kill_and_restart(shared: &Shared, gate: &Gate, chance: &mut StdRng) -> Result
         thread::sleep(Duration::from_millis(chance.random_range(0..longest)));
         let mut cluster = shared.lock();
         cluster.kill_controller()?;
+        caught.push(tally.at_work()?);
         gate.open(BATCH * (kill + 1));
         cluster.launch()?;
     }
+    println!("short commands at work at each kill, beside the lasting ones: {caught:?}");
+    assert!(caught.iter().any(|count| *count > 0), "no kill came while short commands ran");
     ready(shared)
 }
 

@@ -80,7 +80,7 @@ pub(crate) fn lasting() -> Vec<Planned> {
 pub(crate) fn short(count: usize, chance: &mut StdRng) -> Vec<Planned> {
     let plan = |at: usize| Planned {
         name: format!("short-{at}"),
-        count: if at % ARRAYS == 0 { chance.random_range(2..=6) } else { 1 },
+        count: if at.is_multiple_of(ARRAYS) { chance.random_range(2..=6) } else { 1 },
         nap: Some(f64::from(chance.random_range(10..=300)) / 1000.0),
     };
     (0..count).map(plan).collect()

@@ -35,6 +35,18 @@ impl Tally {
         Ok(fs::write(self.0.join("release"), "")?)
     }
 
+    /// How many commands have started and not come to their end, the lasting ones aside.
+    pub(crate) fn at_work(&self) -> Result<usize> {
+        let mut count = 0;
+        for entry in fs::read_dir(&self.0)? {
+            let path = entry?.path();
+            let lasts = path.file_name().is_some_and(|name| !name.to_string_lossy().starts_with("short-"));
+            let lines = if lasts { 0 } else { fs::read_to_string(&path)?.lines().count() };
+            count += lines % 2;
+        }
+        Ok(count)
+    }
+
     /// How often an element was executed so far.
     pub(crate) fn of(&self, run: &str, element: u32) -> Result<Executions> {
         let text = match fs::read_to_string(self.0.join(format!("{run}.{element}"))) {

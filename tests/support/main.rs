@@ -23,7 +23,8 @@ fn a_run_is_submitted_and_seen_through_crashes_of_everything_but_itself() -> Res
 
     cluster.kill_controller()?;
     agents[0].kill()?;
-    assert!(runs.iter().all(|process| process.is_alive()), "the run does not notice");
+    // Its `sleep` comes and goes; the shell, which was there first, stays.
+    assert!(runs[0].is_alive(), "the run does not notice");
     cluster.restart()?;
     let go = wait::until("the run's folder", || {
         let cwd = std::fs::read_link(format!("/proc/{}/cwd", runs[0].pid))?;
