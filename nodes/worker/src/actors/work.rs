@@ -84,7 +84,7 @@ impl Agent {
         let node = self.preparer.node.clone();
         self.threads.run(move || {
             for fence in &fences {
-                if let Err(error) = node.attempt(*fence).remove() {
+                if let Err(error) = node.put_away(&node.attempt(*fence)) {
                     tracing::warn!(%fence, %error, "an attempt's folder cannot be deleted wholly");
                 }
             }

@@ -5,7 +5,7 @@ use std::{fs, io, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 use tidegate_store::{Digest, ScanError, ScanOptions, Scanned, Tree, TreeEntry, TreeKind, scan_folder};
 
 use crate::{
-    folder::{AttemptFolder, KEPT},
+    folder::{AttemptFolder, KEPT, is_empty},
     link::{Contents, Source},
 };
 
@@ -14,18 +14,18 @@ const NAMED: usize = 20;
 /// Folders that a run closed to us, opened again one by one.
 const OPENED_MAX: usize = 1000;
 
-/// Deletes `outputs` and `logs` where they are empty, which is how to find out that they are; gives the others.
-pub(super) fn drop_empty(folder: &AttemptFolder, notes: &mut Vec<String>) -> Vec<&'static str> {
+/// Those of `outputs` and `logs` that are not empty.
+pub(super) fn not_empty(folder: &AttemptFolder, notes: &mut Vec<String>) -> Vec<&'static str> {
     let mut rest = Vec::new();
     for kept in KEPT {
-        match fs::remove_dir(folder.work().join(kept)) {
-            Ok(()) => {}
+        match is_empty(&folder.work().join(kept)) {
+            Ok(true) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
                 notes.push(format!("`{kept}` is not a folder any more: it was not kept"));
             }
-            // Not empty; or whatever it is, scanning says it.
-            Err(_) => rest.push(kept),
+            // Whatever is wrong with it, scanning says it.
+            Ok(false) | Err(_) => rest.push(kept),
         }
     }
     rest
@@ -144,7 +144,7 @@ mod tests {
         let folder = folder(temp.path());
         let (mut contents, mut notes) = (Contents::default(), Vec::new());
         for _agent in 0..2 {
-            assert!(drop_empty(&folder, &mut notes).is_empty());
+            assert!(not_empty(&folder, &mut notes).is_empty());
             assert_eq!(collect_default(&folder, &[], &mut contents, &mut notes), Ok(None));
         }
         assert!(contents.bytes() == 0 && notes.is_empty());
@@ -165,7 +165,7 @@ mod tests {
         fs::remove_dir(folder.work().join("logs")).unwrap();
         fs::write(folder.work().join("logs"), "a file").unwrap();
         let (mut contents, mut notes) = (Contents::default(), Vec::new());
-        let rest = drop_empty(&folder, &mut notes);
+        let rest = not_empty(&folder, &mut notes);
         let digest = collect_default(&folder, &rest, &mut contents, &mut notes).unwrap().unwrap();
         let blobs = contents.read_all().unwrap();
         let tree = blobs.iter().find(|blob| Digest::of(blob) == digest).unwrap();

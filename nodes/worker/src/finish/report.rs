@@ -85,7 +85,7 @@ pub(crate) fn collect(
     let Some(record) = record.filter(|_| folder.assignment().exists()) else { return Ok(found) };
     // Before all else: to read much takes long, and there may be room again by then.
     let room = if effort == Effort::Full { Room::of(folder.root()).ok() } else { None };
-    let rest = outputs::drop_empty(&folder, &mut found.notes);
+    let rest = outputs::not_empty(&folder, &mut found.notes);
     found.collect_logs(&folder, log_limit_bytes, effort);
     if effort == Effort::Light && (!rest.is_empty() || !record.outputs.is_empty() || found.too_much) {
         return Err(found.finish);

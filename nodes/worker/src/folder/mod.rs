@@ -12,6 +12,7 @@
 //!   tmp/          its TMPDIR           stdout, stderr
 //!   assignment    what a later agent must know to finish it
 //!   report        how it ended, until a controller has acknowledged that
+//! spare/N/      an attempt's folder that is free for the next
 //! ```
 
 use std::{
@@ -19,6 +20,7 @@ use std::{
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use tidegate_scheduler::ids::Fence;
@@ -26,14 +28,17 @@ use tidegate_scheduler::ids::Fence;
 mod read;
 mod remove;
 mod room;
+mod spare;
 
 pub(crate) use read::{Reported, read_report};
 pub(crate) use room::{Room, is_full};
+pub(crate) use spare::is_empty;
 
 /// A node's folder.
 #[derive(Debug, Clone)]
 pub(crate) struct NodeFolder {
     root: PathBuf,
+    spares: Arc<spare::Spares>,
 }
 
 impl NodeFolder {
@@ -42,7 +47,7 @@ impl NodeFolder {
         let mut builder = DirBuilder::new();
         builder.recursive(true).mode(0o700).create(root)?;
         let root = root.canonicalize()?;
-        let folder = Self { root };
+        let folder = Self { root, spares: Arc::default() };
         builder.create(folder.runs())?;
         Ok(folder)
     }
@@ -53,6 +58,10 @@ impl NodeFolder {
 
     fn runs(&self) -> PathBuf {
         self.root.join("runs")
+    }
+
+    fn spare(&self) -> PathBuf {
+        self.root.join("spare")
     }
 
     pub(crate) fn cache(&self) -> PathBuf {
@@ -66,6 +75,35 @@ impl NodeFolder {
     /// The folder of one attempt.
     pub(crate) fn attempt(&self, fence: Fence) -> AttemptFolder {
         AttemptFolder { root: self.runs().join(fence.0.to_string()) }
+    }
+
+    /// Makes an attempt's folder with all that a command without code finds, out of one that is free if there is one.
+    pub(crate) fn make(&self, folder: &AttemptFolder) -> io::Result<()> {
+        if self.spares.take(&self.spare(), folder) {
+            return Ok(());
+        }
+        folder.make()?;
+        folder.make_kept()
+    }
+
+    /// Deletes an attempt's folder, or keeps it for another if its run has left it as it found it.
+    pub(crate) fn put_away(&self, folder: &AttemptFolder) -> io::Result<()> {
+        remove::files(folder)?;
+        let kept = match self.spares.put(&self.spare(), folder) {
+            // The first one.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                make(&self.spare()).and_then(|()| self.spares.put(&self.spare(), folder))
+            }
+            kept => kept,
+        };
+        match kept {
+            Ok(true) => Ok(()),
+            Ok(false) => folder.remove(),
+            Err(error) => {
+                tracing::debug!(%error, "a folder cannot be kept for another attempt");
+                folder.remove()
+            }
+        }
     }
 
     /// The number that names this folder among all that the node may have had, drawn when it was made.

@@ -34,8 +34,12 @@ pub(crate) fn read_report(folder: &AttemptFolder) -> io::Result<Reported> {
 }
 
 impl NodeFolder {
-    /// The attempts that an agent before this one left. What it left half made is deleted.
+    /// The attempts that an agent before this one left. What it left half made is deleted, and what was spare.
     pub(crate) fn recover(&self) -> io::Result<Vec<(Fence, Recovered)>> {
+        match fs::remove_dir_all(self.spare()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         let mut found = Vec::new();
         for entry in fs::read_dir(self.runs())? {
             let entry = entry?;

@@ -7,9 +7,7 @@ use super::{AttemptFolder, NodeFolder};
 /// Deletes an attempt's folder. First the words by which a later agent would take it up; then, one by one, what
 /// most attempts leave and no more; then, if there is more, everything.
 pub(super) fn attempt(folder: &AttemptFolder) -> io::Result<()> {
-    for file in [folder.report(), folder.assignment(), folder.stdout(), folder.stderr()] {
-        ignore_absent(fs::remove_file(file))?;
-    }
+    files(folder)?;
     let work = folder.work();
     for empty in [work.join("outputs"), work.join("logs"), work, folder.temporary(), folder.root().to_owned()]
     {
@@ -23,6 +21,14 @@ pub(super) fn attempt(folder: &AttemptFolder) -> io::Result<()> {
         }
         removed => ignore_absent(removed),
     }
+}
+
+/// Deletes the files that are ours in an attempt's folder.
+pub(super) fn files(folder: &AttemptFolder) -> io::Result<()> {
+    for file in [folder.report(), folder.assignment(), folder.stdout(), folder.stderr()] {
+        ignore_absent(fs::remove_file(file))?;
+    }
+    Ok(())
 }
 
 /// Gives us back the folders that a run closed to everyone.
@@ -39,7 +45,7 @@ fn open_up(folder: &Path) {
 
 pub(super) fn clear(node: &NodeFolder, keep_runs: bool) -> io::Result<()> {
     let root = node.root();
-    for folder in [node.cache(), node.environments()] {
+    for folder in [node.cache(), node.environments(), node.spare()] {
         ignore_absent(fs::remove_dir_all(folder))?;
     }
     // An attempt's end may be known to the keeper's journal alone.

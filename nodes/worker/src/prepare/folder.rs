@@ -38,11 +38,14 @@ impl Preparer {
         self.check_room(assignment)?;
         let folder = self.node.attempt(assignment.fence);
         let in_folder = |error: io::Error| full_or(folder.root(), &error);
-        folder.make().map_err(in_folder)?;
-        if let Some(code) = job.code {
-            contents.write_code(code, &folder)?;
+        match job.code {
+            None => self.node.make(&folder).map_err(in_folder)?,
+            Some(code) => {
+                folder.make().map_err(in_folder)?;
+                contents.write_code(code, &folder)?;
+                folder.make_kept().map_err(in_folder)?;
+            }
         }
-        folder.make_kept().map_err(in_folder)?;
         let paths = write_inputs(self, job, contents, &folder)?;
         make_outputs(job, &folder).map_err(in_folder)?;
         let start = self.start_request(assignment, job, chosen, &folder, &paths)?;
