@@ -71,5 +71,6 @@ $(TOOLS)/nextest:
 
 $(TOOLS)/deny:
 	mkdir -p $(TOOLS)
-	cargo deny --version 2>/dev/null || cargo install --locked --root $(TOOLS) --version $(DENY) cargo-deny
+	cargo deny --version 2>/dev/null || cargo install --locked --root $(TOOLS) --version $(DENY) \
+		--profile dev --config profile.dev.debug=false cargo-deny
 	touch $@
