@@ -18,7 +18,7 @@ use crate::wait;
 /// The variable of a node's agent and keeper: the id of the node's folder.
 const NODE_MARK: &str = "TIDEGATE_NODE_MARK";
 /// The variable of a run where there are no cgroups: the folder's id, `:`, and more.
-const RUN_MARK: &str = "TIDEGATE_ATTEMPT";
+const RUN_MARK: &str = "TIDEGATE_RUN_MARK";
 
 /// What a process of a node does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

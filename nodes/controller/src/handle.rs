@@ -8,7 +8,7 @@ use actix::Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use thiserror::Error;
-use tidegate_provider::Catalogue;
+use tidegate_provider::{Catalogue, LocalSettings};
 use tidegate_scheduler::command::ClientCommand;
 use tidegate_scheduler::event::Event;
 use tidegate_scheduler::ids::{Fence, NodeId};
@@ -116,6 +116,12 @@ impl Controller {
     /// The VM sizes that pools may have.
     pub fn catalogue(&self) -> &Catalogue {
         &self.0.catalogue
+    }
+
+    /// A pool's provider settings, checked by the provider's own rules and written out whole; nothing given
+    /// stands for its defaults. What is wrong is said in words.
+    pub fn provider_settings(&self, given: &[u8]) -> Result<Vec<u8>, String> {
+        LocalSettings::parse(given).map(|settings| settings.to_json()).map_err(|error| error.to_string())
     }
 
     /// The data folder.

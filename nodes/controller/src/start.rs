@@ -23,7 +23,7 @@ use tidegate_scheduler::consensus::{ConsensusError, Restored};
 use tidegate_scheduler::state::snapshot::ImageError;
 use tidegate_scheduler::{Core, Member, State};
 use tidegate_store::{BlobStore, History, HistoryError, StoreError, StoreOptions};
-use tokio::sync::{broadcast, oneshot, watch};
+use tokio::sync::{broadcast, watch};
 
 /// How many events a slow watcher may fall behind.
 const EVENTS_KEPT: usize = 4096;
@@ -161,7 +161,7 @@ pub async fn start(config: ControllerConfig) -> Result<Running, StartError> {
         HistoryActor::start_in_arbiter(&history_thread.handle(), move |_| HistoryActor::new(history, fatal))
     };
     let pools = Pools::new(pool_thread.handle(), providers);
-    let (made, wired) = oneshot::channel();
+    let disk_handle = disk_thread.handle();
     let core_actor = CoreActor::start_in_arbiter(&core_thread.handle(), {
         let (links, bodies, history) = (links.clone(), bodies.clone(), history_actor.clone());
         let (events, phases, fatal) = (events.clone(), phases.clone(), fatal.clone());
@@ -169,20 +169,13 @@ pub async fn start(config: ControllerConfig) -> Result<Running, StartError> {
         move |ctx| {
             let core_address = ctx.address();
             let kept = snapshots.clone();
-            let disk = DiskActor::start_in_arbiter(&disk_thread.handle(), move |_| {
+            let disk = DiskActor::start_in_arbiter(&disk_handle, move |_| {
                 DiskActor::new(log, kept, store, core_address, fatal)
             });
-            // The caller waits for it; it is there.
-            drop(made.send(disk_thread));
-            CoreActor::new(
-                core,
-                clock,
-                Wiring { disk, history, links, pools, bodies, snapshots, events, phases },
-            )
+            let wiring = Wiring { disk, history, links, pools, bodies, snapshots, events, phases };
+            CoreActor::new(core, clock, wiring)
         }
     });
-    let disk_thread = wired.await.ok();
-
     let shared = Shared {
         core: core_actor.clone(),
         history: history_actor.clone(),
@@ -190,10 +183,7 @@ pub async fn start(config: ControllerConfig) -> Result<Running, StartError> {
         bodies,
         blobs: blobs.clone(),
     };
-    net_thread.spawn({
-        let endpoint = endpoint.clone();
-        accept::run(endpoint, shared)
-    });
+    net_thread.spawn(accept::run(endpoint.clone(), shared));
     let controller = Controller(Arc::new(Parts {
         core: core_actor,
         history_actor,
@@ -207,8 +197,7 @@ pub async fn start(config: ControllerConfig) -> Result<Running, StartError> {
         phases,
         lock: folder,
     }));
-    let arbiters =
-        [core_thread, history_thread, net_thread, pool_thread].into_iter().chain(disk_thread).collect();
+    let arbiters = vec![core_thread, disk_thread, history_thread, net_thread, pool_thread];
     tokio::select! {
         ready = controller.ready() => ready.map_err(|stopping| StartError::Failed(stopping.to_string()))?,
         reason = fatal.happened() => return Err(StartError::Failed(reason)),

@@ -39,8 +39,8 @@ fn literals_are_text_as_python_spells_it() {
 }
 
 #[test]
-fn each_part_has_its_rest_form() {
-    for (part, key, form) in [
+fn data_and_resources_have_their_rest_form() {
+    have_their_rest_form([
         ("inputs: {a: {path: d}}", "inputs", json!({"a": {"uri": "d", "jobInputType": "uri_folder"}})),
         (
             "inputs: {a: {type: URI_FILE, path: d, mode: RO_Mount}}",
@@ -93,6 +93,12 @@ fn each_part_has_its_rest_form() {
         ),
         ("limits: {timeout: 90061}", "limits", json!({"timeout": "P1DT1H1M1S", "jobLimitsType": "Command"})),
         ("limits: {timeout: 0}", "limits", json!({"jobLimitsType": "Command"})),
+    ]);
+}
+
+#[test]
+fn what_else_a_job_says_has_its_rest_form() {
+    have_their_rest_form([
         ("distribution: {type: PyTorch}", "distribution", json!({"distributionType": "PyTorch"})),
         (
             "distribution: {type: mpi, process_count_per_instance: 4}",
@@ -150,7 +156,11 @@ fn each_part_has_its_rest_form() {
             "isArchived",
             json!(false),
         ),
-    ] {
+    ]);
+}
+
+fn have_their_rest_form<const N: usize>(parts: [(&str, &str, serde_json::Value); N]) {
+    for (part, key, form) in parts {
         assert_eq!(job(part)[key], form, "{part}");
     }
 }

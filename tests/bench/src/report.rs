@@ -127,13 +127,14 @@ pub(crate) fn target_folder() -> Result<PathBuf> {
 
 /// Ours beside the others', of what was measured in this same run.
 pub(crate) fn ratios(report: &mut Report) -> Result<()> {
-    const PAIRS: [(&str, &str, &str, Option<Target>); 6] = [
+    const PAIRS: [(&str, &str, &str, Option<Target>); 7] = [
         ("array_vs_bare_loop", "array_10000", "bare_loop", Some(Target::AtLeast(0.6))),
+        ("array_vs_bare_loop_reusing", "array_10000", "bare_loop_reusing", Some(Target::AtLeast(0.6))),
         ("array_vs_bare_spawn_2_threads", "array_10000", "bare_spawn_2_threads", None),
         ("array_vs_hyperqueue", "array_10000", "hyperqueue", None),
         ("singles_vs_hyperqueue", "singles_10000_batched", "hyperqueue", None),
         ("array_cpu_vs_hyperqueue", "array_10000_cpu", "hyperqueue_cpu", None),
-        ("array_cpu_vs_bare_loop", "array_10000_cpu", "bare_loop_cpu", None),
+        ("array_cpu_vs_bare_loop_reusing", "array_10000_cpu", "bare_loop_reusing_cpu", None),
     ];
     report.title("Beside the others, in this same run");
     let mut figures = Vec::new();

@@ -7,7 +7,6 @@ use crate::problem::{self, Answer};
 use crate::vocabulary::{self, gpus};
 use actix_web::{HttpResponse, delete, get, put, web};
 use serde_json::{Value, json};
-use tidegate_provider::LocalSettings;
 use tidegate_scheduler::command::{ClientCommand, PoolSettings};
 use tidegate_scheduler::ids::PoolId;
 use tidegate_scheduler::resources::Tier;
@@ -102,7 +101,7 @@ fn settings(app: &App, name: String, workspace: String, mut body: Value) -> Resu
     let Some(keys) = body.as_object_mut() else {
         return Err(problem::bad_request("the body is a JSON object with the keys of an `amlcompute` file"));
     };
-    let provider = provider_settings(keys.remove("tidegate"))?;
+    let provider = provider_settings(app, keys.remove("tidegate"))?;
     match keys.get("name") {
         None => drop(keys.insert("name".to_owned(), json!(name))),
         Some(given) if given.as_str().is_some_and(|given| given.eq_ignore_ascii_case(&name)) => {}
@@ -137,17 +136,18 @@ fn settings(app: &App, name: String, workspace: String, mut body: Value) -> Resu
 }
 
 /// Checked by the provider's own rules.
-fn provider_settings(given: Option<Value>) -> Result<Vec<u8>, Problem> {
+fn provider_settings(app: &App, given: Option<Value>) -> Result<Vec<u8>, Problem> {
     let wrong =
         |detail: String| Problem::new(422, "bad-pool", "The pool makes no sense", detail).at("tidegate");
-    let mut settings = match given {
-        None | Some(Value::Null) => return Ok(LocalSettings::default().to_json()),
-        Some(Value::Object(keys)) => keys,
+    let bytes = match given {
+        None | Some(Value::Null) => Vec::new(),
+        Some(Value::Object(mut keys)) => {
+            keys.entry("kind").or_insert_with(|| json!("local"));
+            Value::Object(keys).to_string().into_bytes()
+        }
         Some(other) => return Err(wrong(format!("`tidegate` is {other}; it is a map"))),
     };
-    settings.entry("kind").or_insert_with(|| json!("local"));
-    let bytes = Value::Object(settings).to_string().into_bytes();
-    LocalSettings::parse(&bytes).map(|settings| settings.to_json()).map_err(|error| wrong(error.to_string()))
+    app.controller.provider_settings(&bytes).map_err(wrong)
 }
 
 fn view(core: &Core, id: PoolId, pool: &Pool) -> PoolView {

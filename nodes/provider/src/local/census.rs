@@ -12,7 +12,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 pub(super) const NODE_MARK: &str = "TIDEGATE_NODE_MARK";
 
 /// The variable by which the keeper marks its runs where there are no cgroups: the folder's id, `:`, and more.
-const RUN_MARK: &str = "TIDEGATE_ATTEMPT";
+const RUN_MARK: &str = "TIDEGATE_RUN_MARK";
 
 /// One process, never mistaken for a later one with the same id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -17,7 +17,7 @@ use super::{
 };
 
 /// The variable by which descendants are known, where there are no cgroups: `FOLDER-ID:FENCE`.
-pub(super) const MARK: &str = "TIDEGATE_ATTEMPT";
+pub(super) const MARK: &str = "TIDEGATE_RUN_MARK";
 
 /// How long they may take to die.
 const DEATH: Duration = Duration::from_secs(10);

@@ -94,7 +94,7 @@ pub struct StartRequest {
     pub fence: u64,
     /// The program and its arguments. A program without `/` is looked up in the `PATH` of `env`.
     pub argv: Vec<String>,
-    /// The whole environment; nothing is inherited. (Without cgroups the keeper adds `TIDEGATE_ATTEMPT`, by which
+    /// The whole environment; nothing is inherited. (Without cgroups the keeper adds `TIDEGATE_RUN_MARK`, by which
     /// it finds what the command leaves behind.)
     pub env: Vec<(String, String)>,
     /// Working folder.

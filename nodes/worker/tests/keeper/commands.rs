@@ -54,7 +54,7 @@ async fn folder_and_environment_are_exactly_those_given() {
         let text = node.text("1.out");
         let mut seen: Vec<&str> = text.split_terminator('\0').collect();
         if node.agent.confinement.mechanism == "none" {
-            assert!(seen.pop().unwrap().starts_with("TIDEGATE_ATTEMPT="));
+            assert!(seen.pop().unwrap().starts_with("TIDEGATE_RUN_MARK="));
         }
         assert_eq!(seen, ["A=1 2\n3", "EMPTY=", "Ü=ä"]);
         let mut where_am_i = node.shell(2, "/bin/pwd; ls -l /proc/self/fd | wc -l; cat /proc/self/status");
