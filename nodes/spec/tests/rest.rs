@@ -159,7 +159,7 @@ fn what_else_a_job_says_has_its_rest_form() {
     ]);
 }
 
-fn have_their_rest_form<const N: usize>(parts: [(&str, &str, serde_json::Value); N]) {
+fn have_their_rest_form<const N: usize>(parts: [(&str, &str, Value); N]) {
     for (part, key, form) in parts {
         assert_eq!(job(part)[key], form, "{part}");
     }
