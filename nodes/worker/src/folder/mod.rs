@@ -16,7 +16,7 @@
 //! ```
 
 use std::{
-    fs::{self, DirBuilder, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
@@ -74,7 +74,7 @@ impl NodeFolder {
 
     /// The folder of one attempt.
     pub(crate) fn attempt(&self, fence: Fence) -> AttemptFolder {
-        AttemptFolder { root: self.runs().join(fence.0.to_string()) }
+        AttemptFolder { root: self.runs().join(fence.0.to_string()), spares: self.spares.clone() }
     }
 
     /// Makes an attempt's folder with all that a command without code finds, out of one that is free if there is one.
@@ -88,7 +88,7 @@ impl NodeFolder {
 
     /// Deletes an attempt's folder, or keeps it for another if its run has left it as it found it.
     pub(crate) fn put_away(&self, folder: &AttemptFolder) -> io::Result<()> {
-        remove::files(folder)?;
+        remove::report(folder)?;
         let kept = match self.spares.put(&self.spare(), folder) {
             // The first one.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -134,6 +134,7 @@ impl NodeFolder {
 #[derive(Debug, Clone)]
 pub(crate) struct AttemptFolder {
     root: PathBuf,
+    spares: Arc<spare::Spares>,
 }
 
 impl AttemptFolder {
@@ -167,6 +168,11 @@ impl AttemptFolder {
 
     pub(crate) fn assignment(&self) -> PathBuf {
         self.root.join("assignment")
+    }
+
+    /// Where `assignment` is written before it is whole.
+    fn draft(&self) -> PathBuf {
+        self.root.join("draft")
     }
 
     pub(crate) fn report(&self) -> PathBuf {
@@ -204,8 +210,14 @@ impl AttemptFolder {
         Ok(())
     }
 
+    /// Opens a log for reading, also while its command writes it.
+    pub(crate) fn open_log(&self, log: &Path) -> io::Result<File> {
+        self.spares.open_log(self, log)
+    }
+
     /// Deletes the folder, the words by which a later agent would take it up first.
     pub(crate) fn remove(&self) -> io::Result<()> {
+        self.spares.forget(self);
         remove::attempt(self)
     }
 }
@@ -232,6 +244,15 @@ pub(crate) fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
 fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600).open(path)?.write_all(content)
+}
+
+/// Writes over what a file may hold, without the detour of making it empty first, which some file systems answer by
+/// writing it out at once.
+fn write_over(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    file.write_all(content)?;
+    file.set_len(content.len() as u64)
 }
 
 #[cfg(test)]

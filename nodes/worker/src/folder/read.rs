@@ -19,7 +19,9 @@ impl AttemptFolder {
     /// Writes down what a later agent must know; the command may start after that.
     pub(crate) fn write_record(&self, record: &Record) -> io::Result<()> {
         // Half a record is none: the attempt was not started then.
-        super::write_private(&self.assignment(), &encode(record)?)
+        let draft = self.draft();
+        super::write_over(&draft, &encode(record)?)?;
+        fs::rename(draft, self.assignment())
     }
 
     /// Writes the report down, before it is sent.

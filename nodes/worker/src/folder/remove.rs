@@ -7,7 +7,10 @@ use super::{AttemptFolder, NodeFolder};
 /// Deletes an attempt's folder. First the words by which a later agent would take it up; then, one by one, what
 /// most attempts leave and no more; then, if there is more, everything.
 pub(super) fn attempt(folder: &AttemptFolder) -> io::Result<()> {
-    files(folder)?;
+    report(folder)?;
+    for file in [folder.assignment(), folder.stdout(), folder.stderr()] {
+        ignore_absent(fs::remove_file(file))?;
+    }
     let work = folder.work();
     for empty in [work.join("outputs"), work.join("logs"), work, folder.temporary(), folder.root().to_owned()]
     {
@@ -23,12 +26,9 @@ pub(super) fn attempt(folder: &AttemptFolder) -> io::Result<()> {
     }
 }
 
-/// Deletes the files that are ours in an attempt's folder.
-pub(super) fn files(folder: &AttemptFolder) -> io::Result<()> {
-    for file in [folder.report(), folder.assignment(), folder.stdout(), folder.stderr()] {
-        ignore_absent(fs::remove_file(file))?;
-    }
-    Ok(())
+/// Deletes the report: it would be told again.
+pub(super) fn report(folder: &AttemptFolder) -> io::Result<()> {
+    ignore_absent(fs::remove_file(folder.report()))
 }
 
 /// Gives us back the folders that a run closed to everyone.
@@ -57,7 +57,7 @@ pub(super) fn clear(node: &NodeFolder, keep_runs: bool) -> io::Result<()> {
     }
     for entry in fs::read_dir(node.runs())? {
         let path = entry?.path();
-        attempt(&AttemptFolder { root: path })?;
+        attempt(&AttemptFolder { root: path, spares: node.spares.clone() })?;
     }
     ignore_absent(fs::remove_dir(node.runs()))?;
     for file in ["incarnation", "lock"] {

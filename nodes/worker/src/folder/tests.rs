@@ -26,7 +26,7 @@ pub(crate) fn assignment(fence: u64) -> Assignment {
     }
 }
 
-fn record(fence: u64) -> Record {
+pub(crate) fn record(fence: u64) -> Record {
     Record {
         assignment: assignment(fence),
         outputs: vec!["model".into()],

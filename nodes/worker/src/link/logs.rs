@@ -45,7 +45,7 @@ pub(crate) async fn serve<F: Future<Output = Option<bool>>>(
         // Asked before reading: what was written before the end is read after it.
         let over = is_over(request.fence).await;
         if log.is_none() {
-            log = match File::open(&path) {
+            log = match folder.open_log(&path) {
                 Ok(file) => Some(Log { file }),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => None,
                 Err(error) => return end(stream, refused(&error)).await,
