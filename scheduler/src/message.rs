@@ -23,6 +23,8 @@ pub enum ToWorker {
         /// Which.
         fence: Fence,
     },
+    /// Say again what there is, as on a new connection: this leader has not heard it yet.
+    Attach,
     /// Stop everything and leave: the node is released.
     Leave,
 }

@@ -45,7 +45,13 @@ impl Core {
             self.index.mark(node.pool);
         }
         match message {
-            FromWorker::Attach { incarnation, attempts } => self.on_attach(node, incarnation, &attempts),
+            FromWorker::Attach { incarnation, attempts } => {
+                self.watch.attached(node);
+                self.on_attach(node, incarnation, &attempts);
+            }
+            FromWorker::Heartbeat if !self.watch.has_attached(node) => {
+                self.effects.push_back(Effect::SendWorker { node, message: ToWorker::Attach });
+            }
             FromWorker::Heartbeat => {}
             FromWorker::Phase { fence, phase, at } => self.on_phase(node, fence, phase, at),
             FromWorker::Ended(report) => self.observe(Observation::Ended { node, report }),

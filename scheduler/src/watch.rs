@@ -24,6 +24,7 @@ pub struct Watch {
     silent: BTreeSet<NodeId>,
     phases: BTreeMap<Fence, Seen>,
     told: BTreeSet<NodeId>,
+    attached: BTreeSet<NodeId>,
 }
 
 /// What silence came to.
@@ -49,6 +50,17 @@ impl Watch {
         self.heard.insert(node, now);
         self.told.remove(&node);
         self.silent.remove(&node)
+    }
+
+    /// A node said what it has.
+    pub fn attached(&mut self, node: NodeId) {
+        self.attached.insert(node);
+    }
+
+    /// Whether this leader knows what a node has. What a worker said before the leader led is lost, and so it
+    /// has to say it again.
+    pub fn has_attached(&self, node: NodeId) -> bool {
+        self.attached.contains(&node)
     }
 
     /// An attempt went on.
@@ -77,6 +89,7 @@ impl Watch {
         self.heard.retain(|node, _| state.node(*node).is_some());
         self.silent.retain(|node| state.node(*node).is_some());
         self.told.retain(|node| state.node(*node).is_some());
+        self.attached.retain(|node| state.node(*node).is_some());
     }
 
     /// Forgets one attempt.

@@ -185,3 +185,20 @@ fn a_silent_node_takes_nothing_new_and_loses_its_runs_only_later() {
     assert_eq!(world.executions.len(), 2);
     world.check();
 }
+
+/// What a worker says before a controller leads is lost; the leader asks for it.
+#[test]
+fn a_leader_asks_a_worker_that_it_has_not_heard_attach() {
+    let mut world = World::new();
+    world.apply_pool(pool("main", 4, 0, 1));
+    world.submit(run("a", 2, vcpu(1)));
+    // It ends while nobody listens: the report is lost, and so is what the worker says to the next life.
+    let (node, fence) = world.running()[0];
+    world.end_unheard(node, fence, End::Succeeded);
+    world.crash_unheard();
+    assert_eq!(world.core.state().attempts().count(), 2);
+    world.pass(Millis(1500));
+    assert_eq!(world.core.state().attempts().count(), 1);
+    assert_eq!(world.executions.len(), 2);
+    world.check();
+}

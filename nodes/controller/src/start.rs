@@ -183,24 +183,25 @@ pub async fn start(config: ControllerConfig) -> Result<Running, StartError> {
         bodies,
         blobs: blobs.clone(),
     };
-    net_thread.spawn(accept::run(endpoint.clone(), shared));
     let controller = Controller(Arc::new(Parts {
         core: core_actor,
         history_actor,
         history,
         blobs,
         links,
-        endpoint,
+        endpoint: endpoint.clone(),
         catalogue: config.catalogue,
         folder: config.data,
         events,
         phases,
         lock: folder,
     }));
-    let arbiters = vec![core_thread, disk_thread, history_thread, net_thread, pool_thread];
     tokio::select! {
         ready = controller.ready() => ready.map_err(|stopping| StartError::Failed(stopping.to_string()))?,
         reason = fatal.happened() => return Err(StartError::Failed(reason)),
     }
+    // Not before: what a worker says to one that does not lead is lost.
+    net_thread.spawn(accept::run(endpoint, shared));
+    let arbiters = vec![core_thread, disk_thread, history_thread, net_thread, pool_thread];
     Ok(Running { controller, fatal, notices, arbiters })
 }

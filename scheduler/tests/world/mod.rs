@@ -40,6 +40,8 @@ pub(crate) struct World {
     pub(crate) events: Vec<Event>,
     /// Every start of a command on a worker.
     pub(crate) executions: Vec<Assignment>,
+    /// Workers that were asked to say what they have.
+    asked: BTreeSet<NodeId>,
     next_token: u64,
     next_incarnation: u64,
     /// Whether writes are synced and nodes come up by themselves.
@@ -122,6 +124,7 @@ impl World {
             replies: BTreeMap::new(),
             events: Vec::new(),
             executions: Vec::new(),
+            asked: BTreeSet::new(),
             next_token: 0,
             next_incarnation: 0,
             smooth: true,
@@ -140,6 +143,10 @@ impl World {
         loop {
             while let Some(effect) = self.core.poll_effect() {
                 self.take(effect);
+            }
+            if let Some(node) = self.asked.pop_first() {
+                self.attach(node);
+                continue;
             }
             if !self.smooth || !self.settle_one() {
                 return;
@@ -214,6 +221,7 @@ impl World {
                 worker.ended.remove(&fence);
                 worker.stopping.remove(&fence);
             }
+            ToWorker::Attach => drop(self.asked.insert(node)),
             ToWorker::Leave => {
                 worker.running.clear();
                 worker.ended.clear();
@@ -249,12 +257,17 @@ impl World {
         self.core.step(self.moment, Input::Provider { node, event: ProviderEvent::Gone });
     }
 
-    /// The command of an attempt ends on its node.
+    /// The command of an attempt ends on its node, which says so.
     pub(crate) fn end(&mut self, node: NodeId, fence: Fence, end: End) {
-        let Some(worker) = self.workers.get_mut(&node) else { return };
-        if worker.running.remove(&fence).is_none() {
-            return;
+        if let Some(report) = self.end_unheard(node, fence, end) {
+            self.step(Input::Worker { node, message: FromWorker::Ended(Box::new(report)) });
         }
+    }
+
+    /// The command of an attempt ends on its node, and nobody hears of it.
+    pub(crate) fn end_unheard(&mut self, node: NodeId, fence: Fence, end: End) -> Option<Report> {
+        let worker = self.workers.get_mut(&node)?;
+        worker.running.remove(&fence)?;
         let report = Report {
             fence,
             end,
@@ -266,8 +279,7 @@ impl World {
             notes: Vec::new(),
         };
         worker.ended.insert(fence, report.clone());
-        let message = FromWorker::Ended(Box::new(report));
-        self.step(Input::Worker { node, message });
+        Some(report)
     }
 
     /// All attempts that run on workers.
@@ -317,8 +329,18 @@ impl World {
         assert!(matches!(answer, Ok(Outcome::Submitted { known: false, .. })), "{answer:?}");
     }
 
-    /// The controller dies and starts again from what was synced. Workers go on.
+    /// The controller dies and starts again from what was synced. Workers go on, and attach.
     pub(crate) fn crash(&mut self) {
+        self.crash_unheard();
+        let nodes: Vec<NodeId> = self.workers.keys().copied().collect();
+        for node in nodes {
+            self.attach(node);
+            self.follow();
+        }
+    }
+
+    /// The same, but what workers say at first is lost.
+    pub(crate) fn crash_unheard(&mut self) {
         self.unsynced.clear();
         self.replies.clear();
         self.releasing.clear();
@@ -332,11 +354,6 @@ impl World {
         self.moment.elapsed = Millis(0);
         self.core = start(state, restored, &self.limits, self.moment);
         self.follow();
-        let nodes: Vec<NodeId> = self.workers.keys().copied().collect();
-        for node in nodes {
-            self.attach(node);
-            self.follow();
-        }
     }
 
     /// Every promise that must hold at any moment.

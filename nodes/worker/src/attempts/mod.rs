@@ -130,6 +130,7 @@ impl Attempts {
             ToWorker::Start(assignment) => self.on_start(assignment),
             ToWorker::Stop { fence, cause } => self.on_stop(fence, cause),
             ToWorker::Acknowledge { fence } => self.on_acknowledged(fence),
+            ToWorker::Attach => self.on_attached(now),
             ToWorker::Leave => self.leave(false),
         }
     }
