@@ -54,11 +54,12 @@ fn run(python: &Path, script: &Path, work: &Path) -> Result<(f64, f64)> {
         .arg(work)
         .output()
         .with_context(|| format!("cannot start {}", python.display()))?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let numbers: Vec<f64> = text.split_ascii_whitespace().filter_map(|word| word.parse().ok()).collect();
     let error = String::from_utf8_lossy(&output.stderr);
-    let [seconds, cpu] = numbers[..] else { anyhow::bail!("HyperQueue failed: {text}{error}") };
     ensure!(output.status.success(), "HyperQueue failed: {error}");
+    let text = fs::read_to_string(work.join("result"))
+        .with_context(|| format!("HyperQueue has no result: {error}"))?;
+    let numbers: Vec<f64> = text.split(' ').filter_map(|word| word.parse().ok()).collect();
+    let [seconds, cpu] = numbers[..] else { anyhow::bail!("HyperQueue's result is {text:?}") };
     Ok((seconds, cpu))
 }
 
