@@ -12,6 +12,11 @@ const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 /// How long such a blob stays: it may belong to a submission, or to results, that are on their way.
 const SWEEP_AFTER: Duration = Duration::from_secs(24 * 3600);
 
+/// How long events gather before they are written; whoever reads settles them at once. It keeps history's own
+/// syncs off the disk while the log syncs the placement that follows a submission.
+const GATHER: Duration = Duration::from_millis(20);
+/// How many events do not wait.
+const GATHERED: usize = 2048;
 /// How often a full disk is tried again.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
 
@@ -80,22 +85,14 @@ impl Handler<Record> for HistoryActor {
 
     fn handle(&mut self, Record(event): Record, ctx: &mut Context<HistoryActor>) {
         self.gathered.push(event);
-        if self.gathered.len() == 1 && !self.stalled {
-            // Goes to the end of the mailbox: what stands in it now is gathered first.
-            ctx.notify(Write);
+        if self.stalled {
+            return;
         }
-    }
-}
-
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Write;
-
-impl Handler<Write> for HistoryActor {
-    type Result = ();
-
-    fn handle(&mut self, _: Write, _: &mut Context<HistoryActor>) {
-        self.write();
+        if self.gathered.len() == 1 {
+            ctx.run_later(GATHER, |actor, _| actor.write());
+        } else if self.gathered.len() >= GATHERED {
+            self.write();
+        }
     }
 }
 
