@@ -45,7 +45,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let endpoint =
         Endpoint::bind(any, &ca.issue(Role::Controller, "c1", hour)?, ca.cert(), Config::default())?;
-    let mut agent = start_agent(folder.path(), &ca, endpoint.local_addr()?)?;
+    let agent = start_agent(folder.path(), &ca, endpoint.local_addr()?)?;
     let link = endpoint.accept().await.ok_or("the endpoint closed")??;
     let _attach: FromNode = link.recv(Class::Control).await?;
     let id = ContentId::from(Digest::of(BODY.as_bytes()));
@@ -61,7 +61,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("the commands themselves {} us", each(before.2, after.2));
     println!("resident: agent {} KiB", resident(agent.id())?);
     link.send(Class::Control, &ToNode::Say(ToWorker::Leave)).await?;
-    agent.wait()?;
+    // Our own end of the link goes on meanwhile.
+    actix_rt::task::spawn_blocking(move || {
+        let mut agent = agent;
+        agent.wait()
+    })
+    .await??;
     Ok(())
 }
 

@@ -188,6 +188,10 @@ async fn dial(dialing: Dialing, agent: Addr<Agent>, actor: Addr<LinkActor>) {
         }
         actix::spawn(serve_bulk(link.clone(), dialing.node.clone(), agent.clone()));
         let silence = listen(&link, &agent, dialing.idle).await;
+        if matches!(link.close_reason(), Some(CloseReason::Here { code: CloseCode::Shutdown, .. })) {
+            // The node leaves: nobody is to be told again what there is.
+            return;
+        }
         if actor.send(Changed(None)).await.is_err()
             || agent.send(Happened::Detached { silence }).await.is_err()
         {
