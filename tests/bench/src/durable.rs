@@ -80,7 +80,7 @@ pub(crate) fn measure(report: &mut Report) -> Result<()> {
 /// When each command started, in seconds since 1970.
 fn one_after_the_other(server: &Server) -> Result<Vec<f64>> {
     let stamps = server.file("stamps");
-    let command = format!("{} {}", latency::stamp_program()?.display(), stamps.display());
+    let command = format!("{} {}", latency::stamp_program(server)?.display(), stamps.display());
     let connection = server.connect();
     for number in 0..RUNS {
         let name = format!("durable-{number}");

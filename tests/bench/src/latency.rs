@@ -1,7 +1,8 @@
 //! From just before a submission to the first instruction of its command, on a node that is up and idle.
 
 use std::{
-    env, fs,
+    fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
     thread,
@@ -23,15 +24,15 @@ use crate::{
 
 /// How many submissions.
 const SAMPLES: u64 = 200;
-/// How long nothing happens between two of them.
-const PAUSE: Duration = Duration::from_millis(50);
+/// How long nothing happens between two of them, nor right after one: to ask for its end at once would be measured too.
+const PAUSE: Duration = Duration::from_millis(30);
 
 /// Measures and reports.
 pub(crate) fn measure(report: &mut Report) -> Result<()> {
     report.title("From the submission to the command's first instruction, the node idle, 200 times");
-    let stamp = stamp_program()?;
     let server = Server::start()?;
     server.warm_node()?;
+    let stamp = stamp_program(&server)?;
     let stamps = server.file("stamps");
     let command = format!("{} {}", stamp.display(), stamps.display());
     let connection = server.connect();
@@ -45,6 +46,7 @@ pub(crate) fn measure(report: &mut Report) -> Result<()> {
             let run = json!({ "name": name, "job": distinct(&command, number) });
             let began = now();
             connection.post("/runs", &run)?;
+            thread::sleep(PAUSE);
             ended_well(&connection, &name)?;
             Ok(began)
         })
@@ -62,6 +64,7 @@ pub(crate) fn measure(report: &mut Report) -> Result<()> {
             let began = now();
             let output = submit.output().context("cannot start tidegate")?;
             ensure!(output.status.success(), "not submitted: {}", String::from_utf8_lossy(&output.stderr));
+            thread::sleep(PAUSE);
             ended_well(&connection, &name)?;
             Ok(began)
         })
@@ -127,9 +130,11 @@ fn now() -> u64 {
     now.tv_sec.cast_unsigned() * 1_000_000_000 + now.tv_nsec.cast_unsigned()
 }
 
-/// Built beside this program.
-pub(crate) fn stamp_program() -> Result<PathBuf> {
-    let stamp = env::current_exe()?.with_file_name("tidegate-bench-stamp");
-    ensure!(stamp.is_file(), "{} is not there: build the whole package tidegate-bench", stamp.display());
-    Ok(stamp)
+/// Puts the stamp, which was built with this program, into a server's temporary folder.
+pub(crate) fn stamp_program(server: &Server) -> Result<PathBuf> {
+    const PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/stamp"));
+    let path = server.file("stamp");
+    fs::write(&path, PROGRAM)?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+    Ok(path)
 }
