@@ -1,6 +1,7 @@
 //! What the replicated log says: closed enums, decided before they enter it and re-checked by `apply`.
 
-use crate::ids::{ContentId, Fence, NodeId, PoolId, Slot};
+use crate::controllers::ControllerCard;
+use crate::ids::{ContentId, ControllerId, Fence, NodeId, PoolId, RequestKey, Slot};
 use crate::message::Report;
 use crate::resources::{Need, Tier, VmSize};
 use crate::time::{Millis, WallMicros};
@@ -21,7 +22,12 @@ pub struct Entry {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Command {
     /// Asked for by a client.
-    Client(ClientCommand),
+    Client {
+        /// What makes asking again harmless.
+        key: Option<RequestKey>,
+        /// What.
+        command: ClientCommand,
+    },
     /// Decided by the planner.
     Plan(PlanCommand),
     /// Seen by a worker, a provider or the leader's own watch.
@@ -47,6 +53,18 @@ pub enum ClientCommand {
         pool: String,
         /// Cancel its runs instead of refusing.
         force: bool,
+    },
+    /// A new controller may join.
+    AddController {
+        /// It votes once it has caught up; else it only follows.
+        voter: bool,
+        /// It takes this one's place.
+        replaces: Option<ControllerId>,
+    },
+    /// A controller goes.
+    RemoveController {
+        /// Which.
+        id: ControllerId,
     },
     /// Set or lift a limit.
     SetQuota {
@@ -178,6 +196,11 @@ pub enum PlanCommand {
         /// Why, for people.
         reason: ReleaseReason,
     },
+    /// A controller that left is no member any more.
+    ForgetController {
+        /// Which.
+        id: ControllerId,
+    },
     /// Drop runs that ended long ago, the oldest first.
     Forget {
         /// Runs that ended, by id.
@@ -204,6 +227,13 @@ pub enum ReleaseReason {
 /// What somebody saw.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Observation {
+    /// A controller said where it is.
+    ControllerSeen {
+        /// Which.
+        id: ControllerId,
+        /// Where.
+        card: ControllerCard,
+    },
     /// The provider works on a node.
     NodeBooting {
         /// Which.

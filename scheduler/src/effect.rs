@@ -1,11 +1,12 @@
 //! Everything a driver must do. A driver matches all of it, without a wildcard, and decides nothing.
 
-use crate::consensus::{Persist, SnapshotPoint};
+use crate::consensus::{PeerMessage, Persist, SnapshotPoint};
 use crate::event::Event;
-use crate::ids::{ClientToken, NodeId, RunId};
+use crate::ids::{ClientToken, ControllerId, NodeId, RunId};
 use crate::message::ToWorker;
 use crate::refusal::Refusal;
 use crate::state::State;
+use serde::{Deserialize, Serialize};
 
 /// One thing to do.
 #[derive(Debug)]
@@ -13,6 +14,41 @@ pub enum Effect {
     /// Write to the durable log, sync, then answer `Input::Persisted`. Nothing that depends on it has been
     /// let out yet.
     Persist(Persist),
+    /// Send to another member, if it is connected; what is lost is sent again.
+    SendPeer {
+        /// To this one.
+        to: u64,
+        /// What.
+        message: Box<PeerMessage>,
+    },
+    /// Send the saved snapshot that `message` names, and the message with it; then answer `Input::SnapshotSent`.
+    SendSnapshot {
+        /// To this member.
+        to: u64,
+        /// What to say with it.
+        message: Box<PeerMessage>,
+    },
+    /// This member begins to lead: providers are its to drive, and pools must be looked through.
+    Lead {
+        /// Its term.
+        term: u64,
+    },
+    /// This member ceases to lead: let go of all providers, without ending any node.
+    Follow,
+    /// The table of controllers, or who is a member, may have changed.
+    Members,
+    /// A snapshot of another member took the place of the state: history up to this index must be fetched.
+    Installed {
+        /// The last index in it.
+        index: u64,
+    },
+    /// This member is no longer of the group: it can do nothing more, and should stop.
+    Removed,
+    /// A linearizable read may look at the state now.
+    Readable {
+        /// Who asked.
+        token: ClientToken,
+    },
     /// Send to a node's worker, if it is connected; if not, drop it: it is derived again on attaching.
     SendWorker {
         /// To this node.
@@ -54,7 +90,7 @@ pub enum Effect {
 }
 
 /// What came of a client's command.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// A run is queued; `known` says that it was before.
     Submitted {
@@ -67,6 +103,11 @@ pub enum Outcome {
     Touched {
         /// How many.
         elements: u64,
+    },
+    /// A controller may join.
+    Controller {
+        /// Its number.
+        id: ControllerId,
     },
     /// Done.
     Done,

@@ -86,6 +86,11 @@ pub struct Slot {
     pub element: u32,
 }
 
+/// Chosen by a client for one request that changes something: the same key asks for the same thing again, and
+/// gets the same answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RequestKey(#[serde(with = "serde_bytes")] pub [u8; 16]);
+
 /// The content address of a run's body or of a blob: a SHA-256 that the driver computed and checked.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ContentId(#[serde(with = "serde_bytes")] pub [u8; 32]);

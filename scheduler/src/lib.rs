@@ -10,6 +10,7 @@
 
 pub mod command;
 pub mod consensus;
+pub mod controllers;
 mod core;
 pub mod effect;
 pub mod event;
@@ -18,7 +19,9 @@ pub mod ids;
 pub mod index;
 pub mod input;
 pub mod limits;
+mod loaded;
 pub mod message;
+pub mod mutants;
 pub mod pages;
 pub mod plan;
 mod reactor;
@@ -32,5 +35,6 @@ pub use crate::core::{Core, Member};
 pub use effect::{Effect, Outcome};
 pub use input::{Input, ProviderEvent};
 pub use limits::Limits;
+pub use loaded::Loaded;
 pub use refusal::Refusal;
 pub use state::State;

@@ -1,9 +1,10 @@
 //! Every bound and time-out of the core, checked once.
 
 use crate::time::Millis;
+use serde::{Deserialize, Serialize};
 
 /// Bounds and time-outs. `Default` is what a cluster uses.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Limits {
     /// How long a silent worker is still believed to be alive: afterwards nothing new is placed on it.
     pub lease: Millis,
@@ -23,8 +24,13 @@ pub struct Limits {
     pub entries_per_snapshot: u64,
     /// How many bytes of entries may follow a snapshot before the next one is made.
     pub bytes_per_snapshot: u64,
-    /// How many bytes of applied entries stay in memory.
+    /// How many bytes of applied entries a member without company keeps in memory.
     pub tail_bytes: u64,
+    /// How many bytes of applied entries stay in memory where there are other members.
+    pub replicated_tail_bytes: u64,
+    /// How many bytes of entries a leader keeps in memory for a member that lags; one that lags more gets a
+    /// snapshot.
+    pub lagging_bytes: u64,
     /// How long an ended run is remembered.
     pub retention: Millis,
     /// How many ended runs are remembered.
@@ -44,6 +50,8 @@ impl Default for Limits {
             entries_per_snapshot: 200_000,
             bytes_per_snapshot: 256 << 20,
             tail_bytes: 1 << 20,
+            replicated_tail_bytes: 8 << 20,
+            lagging_bytes: 64 << 20,
             retention: Millis::seconds(30 * 24 * 3600),
             retained_runs: 1_000_000,
         }
@@ -64,6 +72,8 @@ pub mod agreed {
     pub const INSTANCES: u32 = 100_000;
     /// First pause after a node could not be made; doubles with each further failure.
     pub const BOOT_RETRY: Millis = Millis(1_000);
+    /// How long the answer to a keyed request is remembered.
+    pub const KEYS_KEPT: Millis = Millis::seconds(24 * 3600);
     /// The longest such pause.
     pub const BOOT_RETRY_MAX: Millis = Millis(60_000);
 }

@@ -23,8 +23,11 @@ pub enum ToWorker {
         /// Which.
         fence: Fence,
     },
-    /// Say again what there is, as on a new connection: this leader has not heard it yet.
-    Attach,
+    /// I lead: say what there is. A worker that has heard of a later term takes no notice.
+    Attach {
+        /// The leader's term.
+        term: u64,
+    },
     /// Stop everything and leave: the node is released.
     Leave,
 }
@@ -69,7 +72,7 @@ pub enum StopCause {
 /// From a worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum FromWorker {
-    /// The first word on a connection.
+    /// What there is: the answer to a leader that asks.
     Attach {
         /// Drawn anew each time that a node's folder is made.
         incarnation: u64,

@@ -15,11 +15,20 @@ impl Core {
     pub(crate) fn on_input(&mut self, input: Input) {
         match input {
             Input::Wake => {}
-            Input::Persisted { number } => self.consensus.persisted(number),
-            Input::SnapshotSaved { index } => self.snapshot_saved(index),
+            Input::Persisted { number } => self.persisted(number),
+            Input::SnapshotSaved { point } => self.snapshot_saved(point),
+            Input::SnapshotFailed => self.snapshot_failed(),
             Input::Storage { pressure } => self.storage(pressure),
             Input::Drain { force } => self.drain(force),
-            Input::Client { token, command } => self.client(token, command),
+            Input::Client { token, key, command } => self.client(token, key, command),
+            Input::Read { token } => self.read(token),
+            Input::Peer { message } => self.peer(*message),
+            Input::PeerUnreachable { peer } => self.consensus.unreachable(peer),
+            Input::PeerSaid { peer, card } => self.peer_said(peer, card),
+            Input::SnapshotArrived { message, loaded } => self.snapshot_arrived(*message, loaded),
+            Input::SnapshotSent { to, delivered } => self.consensus.snapshot_sent(to, delivered),
+            Input::Transfer { to } => self.transfer(to),
+            Input::WorkerConnected { node } => self.ask_to_attach(node),
             Input::Worker { node, message } => self.on_worker(node, message),
             // The lease runs from the last word; the connection's end says nothing that silence does not.
             Input::WorkerDisconnected { node: _ } => {}
@@ -49,18 +58,26 @@ impl Core {
                 self.watch.attached(node);
                 self.on_attach(node, incarnation, &attempts);
             }
-            FromWorker::Heartbeat if !self.watch.has_attached(node) => {
-                self.effects.push_back(Effect::SendWorker { node, message: ToWorker::Attach });
-            }
+            FromWorker::Heartbeat if !self.watch.has_attached(node) => self.ask_to_attach(node),
             FromWorker::Heartbeat => {}
             FromWorker::Phase { fence, phase, at } => self.on_phase(node, fence, phase, at),
             FromWorker::Ended(report) => self.observe(Observation::Ended { node, report }),
         }
     }
 
+    fn ask_to_attach(&mut self, node: NodeId) {
+        if let Some(term) = self.leading_term() {
+            self.effects.push_back(Effect::SendWorker { node, message: ToWorker::Attach { term } });
+        }
+    }
+
     /// Compares what a worker has with what it should have.
     fn on_attach(&mut self, id: NodeId, incarnation: u64, attempts: &[(Fence, Phase, WallMicros)]) {
         let Some(node) = self.state.node(id).filter(|node| node.phase != NodePhase::Leaving) else {
+            // One that is not known yet was made by a later leader, of which this one has not heard.
+            if self.state.node(id).is_none() && !self.state.has_been(id) {
+                return;
+            }
             self.effects.push_back(Effect::SendWorker { node: id, message: ToWorker::Leave });
             return;
         };

@@ -1,14 +1,31 @@
 //! Why `apply` refuses a client's command: says what is wrong and what to do.
 
-use crate::ids::RunId;
+use crate::ids::{ControllerId, RunId};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use thiserror::Error;
 
 /// A refusal; nothing was changed.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 pub enum Refusal {
     /// This member does not lead.
     #[error("this controller does not lead the group; ask another one")]
     NotLeader,
+    /// It was proposed, and leadership was lost before it was known what came of it.
+    #[error(
+        "leadership moved while this was on its way, and whether it was done is not known; ask again with the \
+         same key"
+    )]
+    Uncertain,
+    /// A key was used for something else.
+    #[error("this idempotency key was used for another request in the last 24 hours; choose a new one")]
+    KeyReused,
+    /// No such controller.
+    #[error("no controller {0} in this cluster; `tidegate controller list` shows them")]
+    UnknownController(ControllerId),
+    /// Somebody must vote.
+    #[error("controller {0} is the last one that votes; add another one first")]
+    LastVoter(ControllerId),
     /// The disk under the log is full.
     #[error("no new work is accepted: {0}")]
     Unavailable(String),
@@ -78,7 +95,7 @@ pub enum Refusal {
     #[error("{what} is {is}, which is more than the limit of {limit}")]
     TooMuch {
         /// What.
-        what: &'static str,
+        what: Cow<'static, str>,
         /// How much was asked for.
         is: u64,
         /// How much may be.
@@ -90,7 +107,7 @@ pub enum Refusal {
     )]
     BadName {
         /// What it names.
-        what: &'static str,
+        what: Cow<'static, str>,
         /// The name.
         name: String,
     },

@@ -43,20 +43,68 @@ pub struct SnapshotPoint {
     pub index: u64,
     /// The term of that index.
     pub term: u64,
-    /// The members that vote.
+    /// Who was a member.
+    pub members: Members,
+}
+
+/// Who is a member of the group at some place in the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Members {
+    /// Those that vote.
     pub voters: Vec<u64>,
-    /// The members that only follow.
+    /// Those that only follow.
     pub learners: Vec<u64>,
+    /// Those that voted before; not empty while two majorities decide together.
+    pub outgoing: Vec<u64>,
+    /// Those that will only follow once the outgoing ones no longer vote.
+    pub learners_next: Vec<u64>,
+}
+
+impl Members {
+    /// A group of voters.
+    pub fn of(voters: &[u64]) -> Members {
+        Members { voters: voters.to_vec(), ..Members::default() }
+    }
+
+    /// Whether this one is a member in any way.
+    pub fn contains(&self, id: u64) -> bool {
+        [&self.voters, &self.learners, &self.outgoing, &self.learners_next]
+            .into_iter()
+            .any(|part| part.contains(&id))
+    }
+
+    /// Whether this one votes.
+    pub fn votes(&self, id: u64) -> bool {
+        self.voters.contains(&id) || self.outgoing.contains(&id)
+    }
+
+    /// Whether two majorities decide together.
+    pub fn is_joint(&self) -> bool {
+        !self.outgoing.is_empty()
+    }
+
+    /// Whether this one decides by itself.
+    pub fn is_alone(&self, id: u64) -> bool {
+        self.voters == [id] && self.outgoing.is_empty()
+    }
+
+    /// All members, each once, in order.
+    pub fn all(&self) -> std::collections::BTreeSet<u64> {
+        let parts = [&self.voters, &self.learners, &self.outgoing, &self.learners_next];
+        parts.into_iter().flatten().copied().collect()
+    }
 }
 
 /// One write to the durable log, in the order given: what it holds must be synced before
 /// `Input::Persisted` with its number is answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Persist {
     /// Counts up by one from 1 in each life of a process.
     pub number: u64,
     /// The new hard state, if it changed.
     pub hard_state: Option<HardState>,
+    /// The log begins again after this point, whose image is durable already: all that it holds goes.
+    pub snapshot: Option<SnapshotPoint>,
     /// Entries to append; the first may overwrite entries at and after its index.
     pub entries: Vec<LogEntry>,
     /// Whether a sync is needed: false when only `commit` moved.

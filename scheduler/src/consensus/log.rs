@@ -1,8 +1,10 @@
 //! The part of the log that is in memory: what is not applied yet, and a tail of what is.
 
-use super::durable::{EntryKind, HardState, LogEntry, SnapshotPoint};
-use raft::eraftpb::{ConfState, Entry, EntryType, Snapshot};
+use super::durable::{EntryKind, HardState, LogEntry, Members, SnapshotPoint};
+use super::message;
+use raft::eraftpb::{Entry, EntryType, Snapshot};
 use raft::{GetEntriesContext, RaftState, Storage, StorageError};
+use std::cell::Cell;
 use std::collections::VecDeque;
 
 /// What an entry costs in memory beside its data.
@@ -10,8 +12,11 @@ const OVERHEAD: u64 = 64;
 
 pub(super) struct MemoryLog {
     hard_state: HardState,
-    voters: Vec<u64>,
-    learners: Vec<u64>,
+    members: Members,
+    /// The newest snapshot that is durable here.
+    saved: Option<SnapshotPoint>,
+    /// A member needs a snapshot that there is not: a newer one, or one that knows of it.
+    wanted: Cell<bool>,
     /// The last entry that is no longer in memory.
     dropped: (u64, u64),
     entries: VecDeque<LogEntry>,
@@ -23,9 +28,10 @@ impl MemoryLog {
         let bytes = entries.iter().map(cost).sum();
         MemoryLog {
             hard_state,
-            voters: point.voters,
-            learners: point.learners,
+            members: point.members.clone(),
             dropped: (point.index, point.term),
+            saved: (point.index > 0).then_some(point),
+            wanted: Cell::new(false),
             entries: entries.into(),
             bytes,
         }
@@ -37,6 +43,14 @@ impl MemoryLog {
 
     pub(super) fn set_hard_state(&mut self, hard_state: HardState) {
         self.hard_state = hard_state;
+    }
+
+    pub(super) fn hard_state(&self) -> HardState {
+        self.hard_state
+    }
+
+    pub(super) fn raise_commit(&mut self, commit: u64) {
+        self.hard_state.commit = self.hard_state.commit.max(commit);
     }
 
     /// Appends; the first entry may overwrite what is at and after its index.
@@ -61,7 +75,36 @@ impl MemoryLog {
 
     pub(super) fn point(&self, index: u64) -> Option<SnapshotPoint> {
         let term = self.term(index).ok()?;
-        Some(SnapshotPoint { index, term, voters: self.voters.clone(), learners: self.learners.clone() })
+        Some(SnapshotPoint { index, term, members: self.members.clone() })
+    }
+
+    pub(super) fn members(&self) -> &Members {
+        &self.members
+    }
+
+    pub(super) fn set_members(&mut self, members: Members) {
+        self.members = members;
+    }
+
+    /// Begins again after a snapshot that came from another member.
+    pub(super) fn restart(&mut self, point: SnapshotPoint) {
+        self.entries.clear();
+        self.bytes = 0;
+        self.dropped = (point.index, point.term);
+        self.members = point.members.clone();
+        self.saved = Some(point);
+    }
+
+    /// A snapshot is durable here.
+    pub(super) fn set_saved(&mut self, point: SnapshotPoint) {
+        if self.saved.as_ref().is_none_or(|known| known.index < point.index) {
+            self.saved = Some(point);
+        }
+        self.wanted.set(false);
+    }
+
+    pub(super) fn is_wanted(&self) -> bool {
+        self.wanted.get()
     }
 
     fn last(&self) -> u64 {
@@ -79,12 +122,7 @@ impl Storage for MemoryLog {
         hard_state.term = self.hard_state.term;
         hard_state.vote = self.hard_state.vote;
         hard_state.commit = self.hard_state.commit.max(self.dropped.0);
-        let members = ConfState {
-            voters: self.voters.clone(),
-            learners: self.learners.clone(),
-            ..ConfState::default()
-        };
-        Ok(RaftState::new(hard_state, members))
+        Ok(RaftState::new(hard_state, message::to_conf_state(&self.members)))
     }
 
     fn entries(
@@ -127,25 +165,41 @@ impl Storage for MemoryLog {
         Ok(self.last())
     }
 
-    fn snapshot(&self, _: u64, _: u64) -> raft::Result<Snapshot> {
-        Err(StorageError::SnapshotTemporarilyUnavailable.into())
+    fn snapshot(&self, request_index: u64, to: u64) -> raft::Result<Snapshot> {
+        // One from before a member was added does not name it, and it would refuse it; one from before the tail
+        // leaves a gap.
+        let fits = |point: &&SnapshotPoint| {
+            point.index >= request_index.max(self.dropped.0) && point.members.contains(to)
+        };
+        match self.saved.as_ref().filter(fits) {
+            Some(point) => Ok(message::to_snapshot(point)),
+            None => {
+                self.wanted.set(true);
+                Err(StorageError::SnapshotTemporarilyUnavailable.into())
+            }
+        }
     }
 }
 
-fn to_raft(entry: &LogEntry) -> Entry {
+pub(super) fn to_raft(entry: &LogEntry) -> Entry {
     let entry_type = match entry.kind {
         EntryKind::Commands => EntryType::EntryNormal,
         EntryKind::Membership => EntryType::EntryConfChangeV2,
     };
-    let data = entry.data.clone().into();
-    Entry { index: entry.index, term: entry.term, entry_type, data, ..Entry::default() }
+    let mut raft = Entry { index: entry.index, term: entry.term, entry_type, ..Entry::default() };
+    // A change of membership travels as the context: nothing parses what raft calls its data.
+    match entry.kind {
+        EntryKind::Commands => raft.data = entry.data.clone().into(),
+        EntryKind::Membership => raft.context = entry.data.clone().into(),
+    }
+    raft
 }
 
 pub(super) fn to_ours(mut entry: Entry) -> LogEntry {
-    LogEntry {
-        index: entry.index,
-        term: entry.term,
-        kind: super::kind_of(entry.get_entry_type()),
-        data: entry.take_data().to_vec(),
-    }
+    let kind = super::kind_of(entry.get_entry_type());
+    let data = match kind {
+        EntryKind::Commands => entry.take_data().to_vec(),
+        EntryKind::Membership => entry.take_context().to_vec(),
+    };
+    LogEntry { index: entry.index, term: entry.term, kind, data }
 }

@@ -1,21 +1,32 @@
 //! Raft, wrapped: values in, values out. No raft type leaves this folder, and `RawNode` is touched here alone.
 //!
 //! Between `ready()` and `advance_append_async()` nothing else touches the node. Entries go to the in-memory
-//! log at once and to the disk by the driver; they count as written when the driver says so.
+//! log at once and to the disk by the driver; they count as written when the driver says so, and what promises
+//! that they are leaves only then.
 
+mod drain;
 mod durable;
 mod log;
+mod membership;
+mod message;
 mod timeouts;
 
-pub use durable::{EntryKind, HardState, LogEntry, Persist, SnapshotPoint};
+pub use drain::Drained;
+pub use durable::{EntryKind, HardState, LogEntry, Members, Persist, SnapshotPoint};
+pub use membership::{MembershipChange, Role};
+pub use message::{FIRST_GROUP, PeerMessage, PeerMessageKind};
 
+use crate::limits::Limits;
+use crate::time::Millis;
+use drain::Outstanding;
 use log::MemoryLog;
-use raft::eraftpb::EntryType;
-use raft::{Config, RawNode, StateRole};
+use raft::eraftpb::{Entry, EntryType, Message, MessageType};
+use raft::{Config, RawNode, SnapshotStatus, StateRole};
+use std::collections::{BTreeSet, VecDeque};
 use thiserror::Error;
 
 /// What a member starts from: all of it read back from the disk.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Restored {
     /// The member's vote and term.
     pub hard_state: HardState,
@@ -36,37 +47,42 @@ pub enum ConsensusError {
     NotLeader,
 }
 
-/// What became ready.
-#[derive(Debug, Default)]
-pub struct Drained {
-    /// To be made durable, in this order.
-    pub persist: Vec<Persist>,
-    /// Committed: to be applied, in this order.
-    pub committed: Vec<LogEntry>,
+/// How far a member has come, as the leader knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// The last entry that it is known to have.
+    pub matched: u64,
+    /// Whether it was heard of lately.
+    pub active: bool,
 }
 
 /// One member of the group.
 pub struct Consensus {
     node: RawNode<MemoryLog>,
     id: u64,
-    voters: u64,
+    outstanding: VecDeque<Outstanding>,
+    ticked: u64,
 }
 
 impl Consensus {
-    /// A member with this id of a group with these voters.
-    pub fn new(id: u64, voters: &[u64], restored: Restored) -> Result<Consensus, ConsensusError> {
+    /// A member with this id; `founders` are the voters of a group that is new.
+    pub fn new(
+        id: u64,
+        founders: &[u64],
+        restored: Restored,
+        now: Millis,
+    ) -> Result<Consensus, ConsensusError> {
         let applied = restored.point.index;
         let mut point = restored.point;
-        if point.voters.is_empty() {
-            point.voters = voters.to_vec();
+        if point.members == Members::default() {
+            point.members = Members::of(founders);
         }
-        let voters = point.voters.len() as u64;
         let config = Config {
             id,
             election_tick: timeouts::ELECTION_TICKS,
             heartbeat_tick: timeouts::HEARTBEAT_TICKS,
             min_election_tick: timeouts::ELECTION_TICKS,
-            max_election_tick: timeouts::max_ticks(voters),
+            max_election_tick: timeouts::max_ticks(),
             applied,
             check_quorum: true,
             pre_vote: true,
@@ -77,22 +93,123 @@ impl Consensus {
         let log = MemoryLog::new(restored.hard_state, point, restored.entries);
         let logger = slog::Logger::root(slog::Discard, slog::o!());
         let node = RawNode::new(&config, log, &logger).map_err(ConsensusError::Start)?;
-        let mut member = Consensus { node, id, voters };
+        let ticked = now.0 / timeouts::TICK_MS;
+        let mut member = Consensus { node, id, outstanding: VecDeque::new(), ticked };
         member.pin_timeout();
         Ok(member)
     }
 
     /// Raft draws election time-outs from its thread's generator; a pure function takes its place.
     fn pin_timeout(&mut self) {
-        let ticks = timeouts::election_ticks(self.id, self.node.raft.term, self.voters);
+        let members = self.node.store().members();
+        let ticks = match members.is_joint() {
+            false => timeouts::election_ticks(self.id, self.node.raft.term, &members.voters),
+            true => {
+                let voters: BTreeSet<u64> = members.voters.iter().chain(&members.outgoing).copied().collect();
+                let voters: Vec<u64> = voters.into_iter().collect();
+                timeouts::election_ticks(self.id, self.node.raft.term, &voters)
+            }
+        };
         self.node.raft.set_randomized_election_timeout(ticks);
     }
 
-    /// Stands for election now; a group of one elects itself.
-    pub fn campaign(&mut self) -> Result<(), ConsensusError> {
-        let result = self.node.campaign().map_err(ConsensusError::Start);
+    /// Lets raft's clock catch up; after a long pause of the process it does not count all of it.
+    pub fn tick(&mut self, now: Millis) {
+        let due = now.0 / timeouts::TICK_MS;
+        let missed = due.saturating_sub(self.ticked);
+        self.ticked = due.max(self.ticked);
+        if !self.has_company() || (self.decides_alone() && self.is_writing()) {
+            return;
+        }
+        for _ in 0..missed.min(2 * timeouts::max_ticks() as u64) {
+            if self.node.tick() {
+                self.pin_timeout();
+            }
+        }
+    }
+
+    /// When raft's clock has something to do next.
+    pub fn next_tick(&self) -> Option<Millis> {
+        if !self.has_company() {
+            return None;
+        }
+        let raft = &self.node.raft;
+        let left = match raft.state {
+            StateRole::Leader => {
+                let beat = raft.heartbeat_timeout().saturating_sub(raft.heartbeat_elapsed());
+                beat.min(raft.election_timeout().saturating_sub(raft.election_elapsed))
+            }
+            StateRole::Follower | StateRole::Candidate | StateRole::PreCandidate => {
+                raft.randomized_election_timeout().saturating_sub(raft.election_elapsed)
+            }
+        };
+        Some(Millis((self.ticked + left.max(1) as u64) * timeouts::TICK_MS))
+    }
+
+    fn decides_alone(&self) -> bool {
+        self.members().is_alone(self.id)
+    }
+
+    /// Whether something is on its way to the disk. One that decides alone would elect itself over it, which raft
+    /// does not expect.
+    fn is_writing(&self) -> bool {
+        self.outstanding.iter().any(|round| round.is_written())
+    }
+
+    /// Whether there is anybody to talk to.
+    fn has_company(&self) -> bool {
+        let members = self.members();
+        !(members.is_alone(self.id) && members.learners.is_empty())
+    }
+
+    /// Takes in what another member says; nonsense and messages of other groups are dropped.
+    pub fn step(&mut self, message: PeerMessage) {
+        if message.group != FIRST_GROUP || message.to != self.id {
+            return;
+        }
+        // An answer from one that is no member any more is refused by raft, and needs no answer.
+        let _stale = self.node.step(message::to_raft(message));
         self.pin_timeout();
-        result
+    }
+
+    /// One that decides alone and does not lead elects itself at once; tells whether it has.
+    pub fn elect_alone(&mut self) -> bool {
+        if !self.decides_alone() || self.leads() || self.is_writing() {
+            return false;
+        }
+        let _refused = self.node.campaign();
+        self.pin_timeout();
+        self.leads()
+    }
+
+    /// Another member cannot be reached just now.
+    pub fn unreachable(&mut self, peer: u64) {
+        self.node.report_unreachable(peer);
+        self.pin_timeout();
+    }
+
+    /// A snapshot was delivered to another member, or was not.
+    pub fn snapshot_sent(&mut self, to: u64, delivered: bool) {
+        let status = if delivered { SnapshotStatus::Finish } else { SnapshotStatus::Failure };
+        self.node.report_snapshot(to, status);
+        self.pin_timeout();
+    }
+
+    /// Gives leadership to this voter.
+    pub fn transfer(&mut self, to: u64) {
+        self.node.transfer_leader(to);
+        self.pin_timeout();
+    }
+
+    /// Whether leadership is being given away: no proposal is taken meanwhile.
+    pub fn is_transferring(&self) -> bool {
+        self.node.raft.lead_transferee.is_some()
+    }
+
+    /// Asks how far a linearizable read must wait; the answer comes by `Drained::reads`. May be lost.
+    pub fn read(&mut self, context: Vec<u8>) {
+        self.node.read_index(context);
+        self.pin_timeout();
     }
 
     /// Whether this member leads, as far as it knows.
@@ -100,28 +217,89 @@ impl Consensus {
         self.node.raft.state == StateRole::Leader
     }
 
+    /// Who leads, as far as this member knows.
+    pub fn leader(&self) -> Option<u64> {
+        Some(self.node.raft.leader_id).filter(|id| *id != 0)
+    }
+
     /// The current term.
     pub fn term(&self) -> u64 {
         self.node.raft.term
+    }
+
+    /// Who is a member, as far as the log is applied.
+    pub fn members(&self) -> &Members {
+        self.node.store().members()
+    }
+
+    /// The last entry of the log, committed or not.
+    pub fn last_index(&self) -> u64 {
+        self.node.raft.raft_log.last_index()
+    }
+
+    /// How far the log is known to be committed.
+    pub fn committed(&self) -> u64 {
+        self.node.raft.raft_log.committed
+    }
+
+    /// How far another member has come; only a leader knows.
+    pub fn progress(&self, id: u64) -> Option<Progress> {
+        let progress = self.node.raft.prs().get(id).filter(|_| self.leads())?;
+        Some(Progress { matched: progress.matched, active: progress.recent_active })
     }
 
     /// Proposes an entry; gives back the index it will have.
     pub fn propose(&mut self, data: Vec<u8>) -> Result<u64, ConsensusError> {
         let result = self.node.propose(Vec::new(), data).map_err(|_| ConsensusError::NotLeader);
         self.pin_timeout();
-        result.map(|()| self.node.raft.raft_log.last_index())
+        result.map(|()| self.last_index())
     }
 
-    /// The write with this number, and all before it, are durable.
-    pub fn persisted(&mut self, number: u64) {
-        self.node.on_persist_ready(number);
+    /// Proposes a change of membership; raft drops it while an earlier one is not applied.
+    pub fn propose_membership(&mut self, change: &MembershipChange) {
+        let mut entry = Entry::default();
+        entry.set_entry_type(EntryType::EntryConfChangeV2);
+        entry.data = change.to_proposal().into();
+        entry.context = change.encode().into();
+        let mut message = Message::default();
+        message.set_msg_type(MessageType::MsgPropose);
+        message.from = self.id;
+        message.set_entries(vec![entry].into());
+        // What is dropped is proposed again by the next look at who wishes to be a member.
+        let _dropped = self.node.raft.step(message);
         self.pin_timeout();
     }
 
-    /// The entries up to and with `index` are applied; the oldest leave memory beyond `keep` bytes.
-    pub fn applied(&mut self, index: u64, keep: u64) {
-        self.node.advance_apply_to(index);
-        self.node.mut_store().trim(index, keep);
+    /// Whether a change of membership is on its way.
+    pub fn is_changing(&self) -> bool {
+        self.node.raft.has_pending_conf()
+    }
+
+    /// A committed change of membership takes effect.
+    pub fn apply_membership(&mut self, entry: &LogEntry) {
+        let change = MembershipChange::decode(&entry.data).to_raft();
+        // Raft has checked it when it was proposed; one that it refuses now changes nothing on any member.
+        if let Ok(state) = self.node.apply_conf_change(&change) {
+            self.node.mut_store().set_members(message::to_members(&state));
+        }
+        self.pin_timeout();
+    }
+
+    /// The entries up to and with `index` are applied; the oldest leave memory, unless a follower needs them.
+    pub fn applied(&mut self, index: u64, limits: &Limits) {
+        self.node.raft.commit_apply(index);
+        let company = self.has_company();
+        let mut keep = if company { limits.replicated_tail_bytes } else { limits.tail_bytes };
+        let mut floor = index;
+        if company && self.leads() {
+            let slowest = self.node.raft.prs().iter().map(|(_, progress)| progress.matched).min();
+            let store = self.node.mut_store();
+            store.trim(index, limits.lagging_bytes.max(keep));
+            floor = floor.min(slowest.unwrap_or(index));
+        } else if !company {
+            keep = limits.tail_bytes;
+        }
+        self.node.mut_store().trim(floor, keep);
         self.pin_timeout();
     }
 
@@ -130,32 +308,19 @@ impl Consensus {
         self.node.store().point(index)
     }
 
+    /// A snapshot is durable here, and may be sent to others.
+    pub fn saved(&mut self, point: SnapshotPoint) {
+        self.node.mut_store().set_saved(point);
+    }
+
+    /// Whether a member needs a newer snapshot than there is.
+    pub fn wants_snapshot(&self) -> bool {
+        self.node.store().is_wanted()
+    }
+
     /// Bytes of entries held in memory.
     pub fn tail_bytes(&self) -> u64 {
         self.node.store().bytes()
-    }
-
-    /// Takes out all that became ready.
-    pub fn drain(&mut self) -> Drained {
-        let mut drained = Drained::default();
-        while self.node.has_ready() {
-            let mut ready = self.node.ready();
-            let entries: Vec<LogEntry> = ready.take_entries().into_iter().map(log::to_ours).collect();
-            let hard_state =
-                ready.hs().map(|hs| HardState { term: hs.term, vote: hs.vote, commit: hs.commit });
-            let must_sync = ready.must_sync();
-            drained.committed.extend(ready.take_committed_entries().into_iter().map(log::to_ours));
-            let store = self.node.mut_store();
-            store.append(&entries);
-            if let Some(hard_state) = hard_state {
-                store.set_hard_state(hard_state);
-            }
-            // Every ready is told to the driver, so that its number comes back even when it holds nothing.
-            drained.persist.push(Persist { number: ready.number(), hard_state, entries, must_sync });
-            self.node.advance_append_async(ready);
-            self.pin_timeout();
-        }
-        drained
     }
 }
 

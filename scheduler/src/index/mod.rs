@@ -45,6 +45,7 @@ impl Index {
                 }
             }
             Touched::Node(id) => self.dirty.extend(self.nodes.refresh(id, state.node(id))),
+            Touched::Controllers => {}
             Touched::Quota => self.dirty.extend(self.queues.keys()),
             Touched::Pool(id) => {
                 self.dirty.insert(id);

@@ -3,6 +3,7 @@
 //! The stages, in order: place what waits on nodes that are there; ask for nodes for what is left; give
 //! back nodes that nobody needs; drop runs that ended long ago.
 
+pub mod membership;
 mod place;
 mod retain;
 mod scale;

@@ -4,13 +4,15 @@
 pub mod apply;
 pub mod check;
 pub mod elements;
+pub mod keys;
 pub mod nodes;
 pub mod pools;
 pub mod quota;
 pub mod runs;
 pub mod snapshot;
 
-use crate::ids::{Fence, NodeId, PoolId, RunId, WorkspaceId};
+use crate::controllers::{Controller, ControllerCard, Wish};
+use crate::ids::{ControllerId, Fence, NodeId, PoolId, RunId, WorkspaceId};
 use crate::pages::PageMap;
 use crate::time::{Millis, WallMicros};
 use nodes::Node;
@@ -41,14 +43,49 @@ pub struct State {
     pub(crate) quota: Quota,
     pub(crate) runs: Runs,
     pub(crate) attempts: PageMap<Fence, Attempt>,
+    pub(crate) next_controller: u64,
+    pub(crate) controllers: PageMap<ControllerId, Controller>,
+    pub(crate) keys: keys::Keys,
 }
 
 impl State {
-    /// An empty cluster with its one workspace.
+    /// An empty cluster of one controller, with its one workspace.
     pub fn new() -> State {
+        State::founded(&[1])
+    }
+
+    /// An empty cluster of these controllers, with its one workspace.
+    pub fn founded(founders: &[u64]) -> State {
         let mut state = State { version: 1, ..State::default() };
         state.workspace_or_new(DEFAULT_WORKSPACE);
+        for id in founders {
+            let card = ControllerCard::default();
+            state
+                .controllers
+                .insert(ControllerId(*id), Controller { card, wish: Wish::Voter, replaces: None });
+            state.next_controller = state.next_controller.max(*id);
+        }
         state
+    }
+
+    /// All controllers, those included that are to join or to go.
+    pub fn controllers(&self) -> impl Iterator<Item = (ControllerId, &Controller)> {
+        self.controllers.iter()
+    }
+
+    /// The controller with this number.
+    pub fn controller(&self, id: ControllerId) -> Option<&Controller> {
+        self.controllers.get(&id)
+    }
+
+    /// Whether a controller was of this cluster once, and is no more.
+    pub fn has_left(&self, id: ControllerId) -> bool {
+        id.0 <= self.next_controller && self.controllers.get(&id).is_none()
+    }
+
+    /// Whether a node was there once, and is no more.
+    pub fn has_been(&self, node: NodeId) -> bool {
+        node.0 <= self.next_node && self.nodes.get(&node).is_none()
     }
 
     /// A copy that shares every page until one side writes to it.

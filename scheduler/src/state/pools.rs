@@ -67,7 +67,7 @@ pub fn check(settings: &PoolSettings) -> Result<(), Refusal> {
     let bad = |reason: String| Err(Refusal::BadPool { pool: settings.name.clone(), reason });
     if settings.max_instances > agreed::INSTANCES {
         return Err(Refusal::TooMuch {
-            what: "max_instances",
+            what: "max_instances".into(),
             is: settings.max_instances.into(),
             limit: agreed::INSTANCES.into(),
         });

@@ -12,7 +12,9 @@ use tidegate_scheduler::index::Index;
 use tidegate_scheduler::message::{Assignment, End, FromWorker, Phase, Report, ToWorker};
 use tidegate_scheduler::resources::{Need, Resources, Tier, VmSize};
 use tidegate_scheduler::time::{Millis, Moment, WallMicros};
-use tidegate_scheduler::{Core, Effect, Input, Limits, Member, Outcome, ProviderEvent, Refusal, State};
+use tidegate_scheduler::{
+    Core, Effect, Input, Limits, Loaded, Member, Outcome, ProviderEvent, Refusal, State,
+};
 
 /// What a worker has.
 #[derive(Default)]
@@ -188,6 +190,12 @@ impl World {
         match effect {
             Effect::Persist(persist) => self.unsynced.push_back(persist),
             Effect::SendWorker { node, message } => self.deliver(node, message),
+            Effect::SendPeer { .. }
+            | Effect::SendSnapshot { .. }
+            | Effect::Installed { .. }
+            | Effect::Removed
+            | Effect::Readable { .. } => panic!("this member is alone: {effect:?}"),
+            Effect::Lead { .. } | Effect::Follow | Effect::Members => {}
             Effect::Provision { node } => drop(self.provisioned.insert(node)),
             Effect::Release { node } => {
                 self.provisioned.remove(&node);
@@ -199,7 +207,7 @@ impl World {
             Effect::Record(event) => self.events.push(*event),
             Effect::Snapshot { point, state } => {
                 self.snapshot = Some((point.clone(), state.encode()));
-                self.core.step(self.moment, Input::SnapshotSaved { index: point.index });
+                self.core.step(self.moment, Input::SnapshotSaved { point });
             }
             Effect::Compact { index } => self.disk.1.retain(|entry| entry.index > index),
         }
@@ -221,7 +229,7 @@ impl World {
                 worker.ended.remove(&fence);
                 worker.stopping.remove(&fence);
             }
-            ToWorker::Attach => drop(self.asked.insert(node)),
+            ToWorker::Attach { .. } => drop(self.asked.insert(node)),
             ToWorker::Leave => {
                 worker.running.clear();
                 worker.ended.clear();
@@ -309,7 +317,7 @@ impl World {
     pub(crate) fn ask(&mut self, command: ClientCommand) -> ClientToken {
         self.next_token += 1;
         let token = ClientToken(self.next_token);
-        self.step(Input::Client { token, command });
+        self.step(Input::Client { token, key: None, command });
         token
     }
 
@@ -384,6 +392,6 @@ impl World {
 }
 
 fn start(state: State, restored: Restored, limits: &Limits, moment: Moment) -> Core {
-    let member = Member { id: 1, voters: vec![1] };
-    Core::new(&member, state, restored, limits.clone(), moment).expect("a core")
+    let member = Member { id: 1, founders: vec![1] };
+    Core::new(&member, Loaded::of(state), restored, limits.clone(), moment).expect("a core")
 }

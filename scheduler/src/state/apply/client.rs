@@ -25,6 +25,8 @@ impl State {
             ClientCommand::DeletePool { workspace, pool, force } => {
                 self.delete_pool(workspace, pool, *force, at)
             }
+            ClientCommand::AddController { voter, replaces } => self.add_controller(*voter, *replaces, at),
+            ClientCommand::RemoveController { id } => self.remove_controller(*id, at),
             ClientCommand::SetQuota { key, limit } => {
                 self.quota.set(key.clone(), *limit);
                 at.touch(Touched::Quota);
@@ -52,7 +54,7 @@ impl State {
         )?;
         if submit.count == 0 {
             return Err(Refusal::TooMuch {
-                what: "a count of 0: the number of elements left out",
+                what: "a count of 0: the number of elements left out".into(),
                 is: 1,
                 limit: 0,
             });
@@ -253,7 +255,7 @@ impl State {
 }
 
 fn check_size(what: &'static str, is: u64, limit: u64) -> Result<(), Refusal> {
-    if is > limit { Err(Refusal::TooMuch { what, is, limit }) } else { Ok(()) }
+    if is > limit { Err(Refusal::TooMuch { what: what.into(), is, limit }) } else { Ok(()) }
 }
 
 /// Names go into URLs, file names and command lines.
@@ -262,5 +264,9 @@ fn check_name(what: &'static str, name: &str) -> Result<(), Refusal> {
     let good = name.len() <= 255
         && name.chars().all(plain)
         && name.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
-    if good { Ok(()) } else { Err(Refusal::BadName { what, name: name.chars().take(300).collect() }) }
+    if good {
+        Ok(())
+    } else {
+        Err(Refusal::BadName { what: what.into(), name: name.chars().take(300).collect() })
+    }
 }

@@ -2,15 +2,16 @@
 //! must follow. A command that no longer fits is refused by itself; the others of its entry stand.
 
 mod client;
+mod controllers;
 mod observed;
 mod outcome;
 mod plan;
 
-use super::State;
-use crate::command::{Command, Entry};
+use super::{State, keys};
+use crate::command::{ClientCommand, Command, Entry};
 use crate::effect::Outcome;
 use crate::event::{Event, What};
-use crate::ids::{Fence, NodeId, PoolId, RunId};
+use crate::ids::{Fence, NodeId, PoolId, RequestKey, RunId};
 use crate::message::ToWorker;
 use crate::refusal::Refusal;
 
@@ -42,6 +43,8 @@ pub enum Touched {
     Pool(PoolId),
     /// There may be room again under a quota.
     Quota,
+    /// The table of controllers.
+    Controllers,
 }
 
 /// Where in the log a command stands, and where its consequences go.
@@ -77,12 +80,13 @@ impl State {
         self.applied = index;
         self.now = self.now.max(entry.now);
         self.wall = entry.wall;
+        self.keys.expire(self.now);
         let mut changes = Changes::default();
         for (position, command) in entry.commands.iter().enumerate() {
             let mut at = Applying { index, position, changes: &mut changes, wall: entry.wall };
             match command {
-                Command::Client(command) => {
-                    let result = self.apply_client(command, &mut at);
+                Command::Client { key, command } => {
+                    let result = self.apply_keyed(*key, command, &mut at);
                     changes.replies.push((position, result));
                 }
                 Command::Plan(command) => {
@@ -94,6 +98,26 @@ impl State {
             }
         }
         changes
+    }
+
+    /// A request whose key is known gets the answer that it got before.
+    fn apply_keyed(
+        &mut self,
+        key: Option<RequestKey>,
+        command: &ClientCommand,
+        at: &mut Applying<'_>,
+    ) -> Result<Outcome, Refusal> {
+        // A submission's key is its name.
+        let Some(key) = key.filter(|_| !matches!(command, ClientCommand::Submit(_))) else {
+            return self.apply_client(command, at);
+        };
+        let digest = keys::digest(command);
+        if let Some(known) = self.keys.answer(key, digest) {
+            return known;
+        }
+        let result = self.apply_client(command, at);
+        self.keys.remember(key, digest, self.now, result.clone());
+        result
     }
 
     /// Moves on in the log by an entry that carries no commands, as consensus makes them.

@@ -10,6 +10,7 @@ use crate::state::nodes::NodePhase;
 impl State {
     pub(super) fn apply_observed(&mut self, observation: &Observation, at: &mut Applying<'_>) {
         match observation {
+            Observation::ControllerSeen { id, card } => self.controller_seen(*id, card, at),
             Observation::NodeBooting { node } => {
                 if self.nodes.get(node).is_some_and(|node| node.phase == NodePhase::Requested) {
                     self.set_phase(*node, NodePhase::Booting, at);

@@ -17,6 +17,7 @@ impl State {
             PlanCommand::Start { slot, node } => self.start(*slot, *node, at).is_some(),
             PlanCommand::RequestNode { pool } => self.request_node(*pool, at).is_some(),
             PlanCommand::ReleaseNode { node, reason } => self.release_node(*node, *reason, at),
+            PlanCommand::ForgetController { id } => self.forget_controller(*id, at),
             PlanCommand::Forget { runs } => self.forget(runs, at),
         }
     }

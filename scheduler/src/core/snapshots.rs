@@ -1,0 +1,81 @@
+//! When a snapshot is made, and taking one in from another member.
+
+use super::Core;
+use crate::consensus::{PeerMessage, PeerMessageKind, SnapshotPoint};
+use crate::effect::Effect;
+use crate::loaded::Loaded;
+
+/// How far the log has grown since the last snapshot, and one that has arrived.
+#[derive(Default)]
+pub(crate) struct Snapshots {
+    entries: u64,
+    bytes: u64,
+    running: bool,
+    arrived: Option<Box<Loaded>>,
+}
+
+impl Snapshots {
+    pub(super) fn grew(&mut self, bytes: u64) {
+        self.entries += 1;
+        self.bytes += bytes;
+    }
+}
+
+impl Core {
+    pub(super) fn maybe_snapshot(&mut self) {
+        let course = &mut self.snapshots;
+        let due = course.entries >= self.limits.entries_per_snapshot
+            || course.bytes >= self.limits.bytes_per_snapshot
+            || self.consensus.wants_snapshot();
+        if !due || course.running {
+            return;
+        }
+        if let Some(point) = self.consensus.point(self.state.applied()).filter(|point| point.index > 0) {
+            (course.running, course.entries, course.bytes) = (true, 0, 0);
+            self.effects.push_back(Effect::Snapshot { point, state: Box::new(self.state.fork()) });
+        }
+    }
+
+    pub(crate) fn snapshot_saved(&mut self, point: SnapshotPoint) {
+        self.snapshots.running = false;
+        let index = point.index;
+        self.consensus.saved(point);
+        self.effects.push_back(Effect::Compact { index });
+    }
+
+    /// The next one is due at once: the log must not grow for ever because a disk was full for a moment.
+    pub(crate) fn snapshot_failed(&mut self) {
+        self.snapshots.running = false;
+        self.snapshots.entries = self.limits.entries_per_snapshot / 2;
+    }
+
+    /// Another member's snapshot is on this disk, and raft decides whether it takes the state's place.
+    pub(crate) fn snapshot_arrived(&mut self, message: PeerMessage, loaded: Box<Loaded>) {
+        let fits = message.kind == PeerMessageKind::Snapshot
+            && message.snapshot.as_ref().is_some_and(|point| point.index == loaded.state.applied());
+        if fits {
+            self.snapshots.arrived = Some(loaded);
+            self.consensus.step(message);
+        }
+    }
+
+    pub(super) fn install(&mut self, point: &SnapshotPoint) {
+        let loaded = self.snapshots.arrived.take().filter(|loaded| loaded.state.applied() == point.index);
+        // Raft installs nothing but what was stepped with its state.
+        let Loaded { state, index } =
+            *loaded.expect("a snapshot is installed with the state that came with it");
+        (self.state, self.index) = (state, index);
+        (self.snapshots.entries, self.snapshots.bytes) = (0, 0);
+        self.effects.push_back(Effect::Installed { index: point.index });
+        self.effects.push_back(Effect::Members);
+    }
+
+    /// What raft says to another member; a snapshot goes its own way.
+    pub(super) fn send_peer(&mut self, message: PeerMessage) {
+        let (to, message) = (message.to, Box::new(message));
+        self.effects.push_back(match message.kind {
+            PeerMessageKind::Snapshot => Effect::SendSnapshot { to, message },
+            _ => Effect::SendPeer { to, message },
+        });
+    }
+}

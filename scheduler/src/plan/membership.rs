@@ -1,0 +1,101 @@
+//! The next step from who is a member of the group to who should be.
+//!
+//! A new member follows first, and votes once it has caught up, so that it never holds up a majority. One that goes
+//! is taken out in the same change in which its successor begins to vote. A leader gives leadership away before it goes.
+
+use crate::consensus::{Members, MembershipChange, Progress, Role};
+use crate::controllers::{Controller, Wish};
+use crate::ids::ControllerId;
+use crate::state::State;
+
+/// A learner this close to what is committed has caught up.
+const CAUGHT_UP: u64 = 100;
+
+/// What the leader knows of the group.
+pub struct Standing<'a> {
+    /// The leader itself.
+    pub own: ControllerId,
+    /// Who is a member now.
+    pub members: &'a Members,
+    /// How far the log is committed.
+    pub committed: u64,
+    /// How far each member has come.
+    pub progress: &'a dyn Fn(ControllerId) -> Option<Progress>,
+}
+
+/// One step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Change who is a member.
+    Change(MembershipChange),
+    /// Give leadership to this one first.
+    Transfer(ControllerId),
+    /// It is no member any more: drop it from the table.
+    Forget(ControllerId),
+}
+
+/// Whether all are what they should be.
+pub fn is_settled(state: &State, members: &Members) -> bool {
+    let known = state.controllers().count();
+    let fits = |(id, controller): (ControllerId, &Controller)| match controller.wish {
+        Wish::Voter => members.voters.contains(&id.0),
+        Wish::Learner => members.learners.contains(&id.0),
+        Wish::Leaving => false,
+    };
+    known == members.voters.len() + members.learners.len() && state.controllers().all(fits)
+}
+
+/// The next step; `None` when there is nothing to do, or only to wait.
+pub fn next(state: &State, standing: &Standing<'_>) -> Option<Step> {
+    let members = standing.members;
+    if members.is_joint() {
+        return Some(Step::Change(MembershipChange::leave_joint()));
+    }
+    let mut steps = Vec::new();
+    for (id, controller) in state.controllers() {
+        let (votes, follows) = (members.voters.contains(&id.0), members.learners.contains(&id.0));
+        match controller.wish {
+            Wish::Voter if !votes && !follows => steps.push((id.0, Role::Learner)),
+            Wish::Voter if follows && has_caught_up(id, standing) => steps.push((id.0, Role::Voter)),
+            Wish::Learner if !follows => steps.push((id.0, Role::Learner)),
+            Wish::Voter | Wish::Learner | Wish::Leaving => {}
+        }
+    }
+    let mut gone = None;
+    let leaving = |(_, controller): &(ControllerId, &Controller)| controller.wish == Wish::Leaving;
+    for (id, _) in state.controllers().filter(leaving) {
+        let awaits = state.controllers().any(|(other, successor)| {
+            let votes = members.voters.contains(&other.0) || steps.contains(&(other.0, Role::Voter));
+            successor.replaces == Some(id) && successor.wish == Wish::Voter && !votes
+        });
+        match members.contains(id.0) {
+            true if awaits => {}
+            true => steps.push((id.0, Role::Gone)),
+            false => gone = Some(id),
+        }
+    }
+    if steps.iter().any(|(id, role)| *id == standing.own.0 && *role != Role::Voter) {
+        return successor(state, standing).map(Step::Transfer);
+    }
+    let voters_left = members.voters.iter().filter(|id| !steps.contains(&(**id, Role::Gone))).count();
+    match steps.is_empty() {
+        false if voters_left > 0 => Some(Step::Change(MembershipChange { steps })),
+        _ => gone.map(Step::Forget),
+    }
+}
+
+fn has_caught_up(id: ControllerId, standing: &Standing<'_>) -> bool {
+    (standing.progress)(id)
+        .is_some_and(|progress| progress.active && progress.matched + CAUGHT_UP >= standing.committed)
+}
+
+/// Who leads after a leader that goes.
+fn successor(state: &State, standing: &Standing<'_>) -> Option<ControllerId> {
+    let stays = |id: &ControllerId| {
+        *id != standing.own && state.controller(*id).is_some_and(|other| other.wish == Wish::Voter)
+    };
+    let voters = standing.members.voters.iter().copied().map(ControllerId).filter(stays);
+    let come =
+        |id: &ControllerId| (standing.progress)(*id).map(|progress| (progress.active, progress.matched));
+    voters.max_by_key(come)
+}
