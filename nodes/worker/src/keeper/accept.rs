@@ -41,8 +41,8 @@ pub(super) fn listen(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Takes one connection, if there is one, and reads it in a thread of its own.
-pub(super) fn accept(keeper: &Arc<Keeper>, listener: &UnixListener) -> io::Result<()> {
+/// Takes one connection, if there is one, and reads it in a thread of its own. `number` rises with each.
+pub(super) fn accept(keeper: &Arc<Keeper>, listener: &UnixListener, number: u64) -> io::Result<()> {
     let stream = match listener.accept() {
         Ok((stream, _)) => stream,
         Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
@@ -60,7 +60,7 @@ pub(super) fn accept(keeper: &Arc<Keeper>, listener: &UnixListener) -> io::Resul
     let keeper = keeper.clone();
     let serve = move || {
         let agent = Arc::new(stream);
-        if let Err(error) = serve(&keeper, &agent) {
+        if let Err(error) = serve(&keeper, &agent, number) {
             tracing::warn!(%error, "the connection to an agent ends");
         }
         keeper.link.gone(&agent);
@@ -70,7 +70,7 @@ pub(super) fn accept(keeper: &Arc<Keeper>, listener: &UnixListener) -> io::Resul
     Ok(())
 }
 
-fn serve(keeper: &Arc<Keeper>, agent: &Arc<UnixStream>) -> io::Result<()> {
+fn serve(keeper: &Arc<Keeper>, agent: &Arc<UnixStream>, number: u64) -> io::Result<()> {
     let mut decoder = Decoder::new(FRAME_MAX_BYTES);
     let mut buffer = vec![0; READ_BYTES];
     let mut known = false;
@@ -88,21 +88,28 @@ fn serve(keeper: &Arc<Keeper>, agent: &Arc<UnixStream>) -> io::Result<()> {
                 ToKeeper::Hello { version } if !known => {
                     known = true;
                     agent.set_read_timeout(None)?;
-                    welcome(keeper, agent, version);
+                    if !keeper.link.replace(agent.clone(), number, welcome(keeper)) {
+                        tracing::info!(version, "an agent said hello after a later one: it is not heard");
+                        return Ok(());
+                    }
+                    tracing::info!(version, "an agent has connected");
                 }
                 _ if !known => return Err(io::Error::other("the first message is not a hello")),
-                order => orders::carry_out(keeper, order),
+                order => {
+                    if !keeper.link.obey(agent, || orders::carry_out(keeper, order)) {
+                        tracing::info!("what an agent has left unread is void: another took its place");
+                        return Ok(());
+                    }
+                }
             }
         }
     }
 }
 
-fn welcome(keeper: &Arc<Keeper>, agent: &Arc<UnixStream>, version: u32) {
-    tracing::info!(version, "an agent has connected");
-    keeper.link.replace(agent.clone());
-    keeper.link.send([FromKeeper::Welcome {
+fn welcome(keeper: &Keeper) -> FromKeeper {
+    FromKeeper::Welcome {
         version: VERSION,
         pid: std::process::id(),
         confinement: keeper.confinement.clone(),
-    }]);
+    }
 }

@@ -152,10 +152,12 @@ fn keep_house(
     let mut needed = Instant::now();
     let mut stopping = false;
     let mut wait = Duration::ZERO;
+    let mut round = 0;
     loop {
+        round += 1;
         wait_for_something(keeper, listener, signals, wait)?;
         keeper.dozing.store(false, Ordering::SeqCst);
-        if let Err(error) = accept::accept(keeper, listener) {
+        if let Err(error) = accept::accept(keeper, listener, round) {
             tracing::error!(%error, "a connection cannot be taken");
         }
         let mut live: Vec<Arc<Run>> = keeper.live().values().cloned().collect();

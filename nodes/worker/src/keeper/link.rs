@@ -27,12 +27,16 @@ const PATIENCE: Timespec = Timespec { tv_sec: 60, tv_nsec: 0 };
 /// The way out to the agent.
 #[derive(Debug, Default)]
 pub(super) struct Link {
+    /// Held while an order is carried out, and while an agent takes the place of another. Before `out`.
+    turn: Mutex<()>,
     out: Mutex<Out>,
 }
 
 #[derive(Debug, Default)]
 struct Out {
     agent: Option<Arc<UnixStream>>,
+    /// The number of the last agent that was talked to.
+    number: u64,
     /// Frames to be written, whole ones but for the first.
     buffer: Vec<u8>,
     /// Given back by the last writer, to be used again.
@@ -46,11 +50,35 @@ impl Link {
         self.out.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Talks to this agent from now on, and hangs up on the one before.
-    pub(super) fn replace(&self, agent: Arc<UnixStream>) {
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Carries out an order of this agent, unless we no longer talk to it: what it had said when another took its place
+    /// is void, or the new one would see runs begin that were not there when it asked. Says whether it was carried out.
+    pub(super) fn obey(&self, agent: &Arc<UnixStream>, carry_out: impl FnOnce()) -> bool {
+        let _turn = self.turn();
+        let current = self.out().is_current(agent);
+        if current {
+            carry_out();
+        }
+        current
+    }
+
+    /// Talks to this agent from now on, with this as the first word, and hangs up on the one before. Not if one that came
+    /// later is known already (`number` rises with each that comes): this one has died meanwhile, or is about to.
+    pub(super) fn replace(self: &Arc<Self>, agent: Arc<UnixStream>, number: u64, welcome: FromKeeper) -> bool {
+        let _turn = self.turn();
         let mut out = self.out();
+        if number < out.number {
+            return false;
+        }
         out.hang_up();
         out.agent = Some(agent);
+        out.number = number;
+        out.add([welcome]);
+        self.write_unless_another_does(out);
+        true
     }
 
     /// This agent has gone.
@@ -72,15 +100,15 @@ impl Link {
         if out.agent.is_none() {
             return;
         }
-        for message in messages {
-            if let Err(error) = frame::encode_into(&mut out.buffer, &message, FRAME_MAX_BYTES) {
-                tracing::error!(%error, "a message to the agent cannot be encoded");
-            }
-        }
+        out.add(messages);
         if out.buffer.len() > UNREAD_MAX_BYTES {
             tracing::warn!("the agent does not read: hanging up on it");
             out.hang_up();
         }
+        self.write_unless_another_does(out);
+    }
+
+    fn write_unless_another_does<'a>(self: &'a Arc<Self>, out: MutexGuard<'a, Out>) {
         if !out.writing {
             self.write(out);
         }
@@ -146,6 +174,14 @@ impl Out {
         self.agent.as_ref().is_some_and(|current| Arc::ptr_eq(current, agent))
     }
 
+    fn add(&mut self, messages: impl IntoIterator<Item = FromKeeper>) {
+        for message in messages {
+            if let Err(error) = frame::encode_into(&mut self.buffer, &message, FRAME_MAX_BYTES) {
+                tracing::error!(%error, "a message to the agent cannot be encoded");
+            }
+        }
+    }
+
     fn take(&mut self) -> Option<(Arc<UnixStream>, Vec<u8>)> {
         let agent = self.agent.clone().filter(|_| !self.buffer.is_empty())?;
         let spare = std::mem::take(&mut self.spare);
@@ -164,5 +200,31 @@ impl Out {
             let _ = agent.shutdown(std::net::Shutdown::Both);
         }
         self.buffer = Vec::new();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_that_an_agent_left_behind_are_void_once_another_is_there() {
+        let link = Arc::new(Link::default());
+        let word = || FromKeeper::Attempts { attempts: vec![], last: true };
+        let pairs = [(); 3].map(|()| UnixStream::pair().unwrap());
+        let [first, late, second] = pairs.each_ref().map(|(end, _)| Arc::new(end.try_clone().unwrap()));
+        let mut done = Vec::new();
+        assert!(!link.obey(&first, || done.push("before its hello")));
+        assert!(link.replace(first.clone(), 1, word()));
+        assert!(link.obey(&first, || done.push("first")));
+        assert!(link.replace(second.clone(), 3, word()));
+        assert!(!link.replace(late, 2, word()), "its hello is read late");
+        assert!(!link.obey(&first, || done.push("left behind")));
+        assert!(link.obey(&second, || done.push("second")));
+        link.gone(&first);
+        assert!(link.obey(&second, || done.push("still there")));
+        link.gone(&second);
+        assert!(!link.obey(&second, || done.push("after its end")));
+        assert_eq!(done, ["first", "second", "still there"]);
     }
 }

@@ -117,3 +117,26 @@ async fn an_agent_that_reads_nothing_blocks_nobody() {
     node.reconnect().await;
     assert_eq!(node.exit_from_list(100).await.outcome, Outcome::Code(0));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_is_not_there_when_an_agent_asks_is_not_begun_for_the_one_before_it() {
+    let mut node = Node::new(Cgroups::With).await;
+    let fences = |listed: Vec<AttemptStatus>| listed.iter().map(|one| one.fence).collect::<Vec<_>>();
+    for round in 1..=20 {
+        // An agent that dies with orders on their way.
+        let mut asks = node::frames(&[ToKeeper::Hello { version: 1 }]);
+        asks.extend(node::frames(&vec![ToKeeper::List; 1_000]));
+        asks.extend(node::frames(&[ToKeeper::Start(node.shell(round, "exit 0"))]));
+        let mut dying = UnixStream::connect(node.path("keeper.sock")).await.unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut dying, &asks).await.unwrap();
+        drop(dying);
+        node.reconnect().await;
+        let found = fences(node.list().await);
+        // By now whatever was left unread has been read.
+        node.run(1000 + round, "exit 0").await;
+        let mut then = fences(node.list().await);
+        then.retain(|fence| *fence != 1000 + round);
+        assert_eq!(then, found);
+        node.agent.send(&ToKeeper::Forget { fences: (1..2000).collect() }).await.unwrap();
+    }
+}
