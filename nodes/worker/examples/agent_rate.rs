@@ -47,7 +47,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Endpoint::bind(any, &ca.issue(Role::Controller, "c1", hour)?, ca.cert(), Config::default())?;
     let agent = start_agent(folder.path(), &ca, endpoint.local_addr()?)?;
     let link = endpoint.accept().await.ok_or("the endpoint closed")??;
-    let _attach: FromNode = link.recv(Class::Control).await?;
+    link.send(Class::Control, &ToNode::Say(ToWorker::Attach { term: 1 })).await?;
+    let _attached: FromNode = link.recv(Class::Control).await?;
     let id = ContentId::from(Digest::of(BODY.as_bytes()));
     link.send(Class::Control, &ToNode::Body { id, body: BODY.as_bytes().to_vec() }).await?;
     measure(&link, id, 1..1 + runs.min(500), at_once).await?;

@@ -24,8 +24,8 @@ pub struct WorkerConfig {
     pub folder: PathBuf,
     /// The cluster's name, as in its certificates.
     pub cluster: String,
-    /// A file of `ip:port` lines at which controllers are reached; read again before each try to connect. Empty lines
-    /// and lines that begin with `#` are skipped.
+    /// A file of `ip:port` lines, one for each controller; the worker stays connected with all of them. It is read
+    /// again every two seconds. Empty lines and lines that begin with `#` are skipped.
     pub controller_file: PathBuf,
     /// The node's certificate and key, in one PEM file that only its owner may read.
     pub identity: PathBuf,
@@ -36,7 +36,7 @@ pub struct WorkerConfig {
     pub keeper_program: Option<PathBuf>,
     /// What the node offers, as its VM size says.
     pub capacity: Capacity,
-    /// Seconds without any controller, and without anything that runs, after which the node leaves.
+    /// Seconds without a controller that leads, and without anything that runs, after which the node leaves.
     #[serde(default = "default_leave_after")]
     pub leave_after: u64,
     /// MiB of each of a run's standard output and error that are kept, the first and the last half; 0 is no limit.

@@ -3,7 +3,7 @@
 //! ```text
 //! controller ◀── QUIC ──▶ agent ◀── unix socket ──▶ keeper ──▶ runs
 //!                           │ attempts   what is done about each attempt: values in, values out
-//!                           │ actors     the attempts' owner, and the link to a controller
+//!                           │ actors     the attempts' owner, and the links to controllers
 //!                           │ prepare    body, environment, code and inputs, the attempt's folder
 //!                           │ finish     logs and outputs stored, the report made
 //!                           ▼ link       blobs and live logs over bulk streams

@@ -13,11 +13,11 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     farewell,
     keeper::{KeeperPlace, Orders},
-    link::{Dial, LinkActor, Send},
+    link::{Dial, Follow, LinkActor, Send},
 };
 use crate::{
     ExitReason, WorkerError,
-    attempts::{Action, Attempts, Parcel, Prepared, Refusal},
+    attempts::{Action, Attempts, LinkId, Parcel, Prepared, Refusal},
     clock::Clock,
     folder::Room,
     keeper::protocol::{AttemptStatus, FromKeeper, ToKeeper},
@@ -57,8 +57,6 @@ pub(crate) struct Agent {
     pub(super) keeper_pid: Option<u32>,
     /// Which limits are enforced, for people.
     pub(super) confinement: String,
-    /// Numbers the connections to controllers; what is said on one is not sent on the next.
-    connection: u64,
     /// Breaks preparations off.
     pub(super) preparing: HashMap<Fence, oneshot::Sender<()>>,
     to_remove: Vec<Fence>,
@@ -96,7 +94,6 @@ impl Agent {
             orders: None,
             keeper_pid: None,
             confinement: String::new(),
-            connection: 0,
             preparing: HashMap::new(),
             to_remove: Vec::new(),
             to_tell: false,
@@ -112,8 +109,11 @@ impl Agent {
         }
     }
 
+    /// Tells the leader; without one nothing is lost, since who comes to lead asks what there is.
     fn say(&self, message: FromNode) {
-        self.link.do_send(Send { connection: self.connection, message });
+        if let Some(link) = self.attempts.leaders_link() {
+            self.link.do_send(Send { link, message });
+        }
     }
 
     /// Carries out all that is to be done.
@@ -124,9 +124,10 @@ impl Agent {
                 Action::CancelPreparing(fence) => self.cancel_preparing(fence),
                 Action::Order(order) => self.order(order),
                 Action::Finish(finish) => self.finish(finish, ctx.address()),
+                Action::Follow(link) => self.link.do_send(Follow(link)),
                 Action::Say(message) => self.say(FromNode::Say(message)),
                 Action::Deliver(Parcel { report, blobs }) => self.say(FromNode::Ended { report, blobs }),
-                Action::DeliverFile(fence) => self.deliver_file(fence, self.connection),
+                Action::DeliverFile(fence) => self.deliver_file(fence),
                 Action::TellSoon => self.tell_soon(ctx),
                 Action::Remove(fence) => self.remove_soon(fence, ctx),
                 Action::Leave { keep_results } => farewell::leave(self, keep_results, ctx),
@@ -179,14 +180,14 @@ pub(super) enum Happened {
     KeeperDown,
     /// There is no keeper, and none can be started.
     NoKeeper(WorkerError),
-    /// A controller is there.
-    Attached {
-        connection: u64,
+    /// A controller says something.
+    ControllerSays {
+        link: LinkId,
+        said: Vec<ToNode>,
     },
-    /// It says something.
-    ControllerSays(Vec<ToNode>),
-    /// It is gone; it was last there so long ago.
-    Detached {
+    /// A link to a controller is gone; it was last there so long ago.
+    Lost {
+        link: LinkId,
         silence: Millis,
     },
     Prepared {
@@ -212,14 +213,10 @@ impl Handler<Happened> for Agent {
             }
             Happened::KeeperDown => self.keeper_down(now),
             Happened::NoKeeper(error) => self.exit(Err(error)),
-            Happened::Attached { connection } => {
-                self.connection = connection;
-                self.attempts.on_attached(now);
+            Happened::ControllerSays { link, said } => {
+                said.into_iter().for_each(|message| self.on_controller(now, link, message));
             }
-            Happened::ControllerSays(messages) => {
-                messages.into_iter().for_each(|message| self.on_controller(now, message));
-            }
-            Happened::Detached { silence } => self.attempts.on_detached(now, silence),
+            Happened::Lost { link, silence } => self.attempts.on_lost(now, link, silence),
             Happened::Prepared { fence, result } => {
                 self.preparing.remove(&fence);
                 self.attempts.on_prepared(now, fence, result);
@@ -232,9 +229,10 @@ impl Handler<Happened> for Agent {
 }
 
 impl Agent {
-    fn on_controller(&mut self, now: Moment, message: ToNode) {
+    fn on_controller(&mut self, now: Moment, link: LinkId, message: ToNode) {
         match message {
-            ToNode::Say(message) => self.attempts.on_controller(now, message),
+            ToNode::Say(message) => self.attempts.on_controller(now, link, message),
+            // A content is what its digest says, whoever sends it.
             ToNode::Body { id, body } => self.preparer.bodies().put(id, &body),
         }
     }

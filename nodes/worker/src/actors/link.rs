@@ -1,43 +1,31 @@
-//! The actor that owns the link to a controller: dials, again and again, and carries messages both ways.
+//! The actor that owns the links: one to each controller that the file of addresses names. Which of them is the
+//! leader's the attempts decide; here it is spoken on.
 
-use std::{
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
-use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, WrapFuture};
-use tidegate_scheduler::{ids::Fence, message::FromWorker, time::Millis};
-use tidegate_store::{
-    node_wire::{FromNode, ToNode},
-    wire::{BulkReply, BulkRequest},
-};
-use tidegate_transport::{
-    bulk::BulkStream,
-    close::{CloseCode, CloseReason},
-    dial::{DialPolicy, Dialer},
-    endpoint::Endpoint,
-    error::{BulkError, SendError},
-    link::{Class, Link},
-    tls::Role,
-};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult};
+use tidegate_scheduler::message::FromWorker;
+use tidegate_store::node_wire::FromNode;
+use tidegate_transport::{close::CloseCode, endpoint::Endpoint, link::Link};
 use tokio::sync::watch;
 
-use super::agent::{Agent, Happened, IsOver};
+use super::{agent::Agent, dial::Line, speaker::Speaker};
 use crate::{
-    attempts::Parcel,
+    attempts::{LinkId, Parcel},
     folder::NodeFolder,
-    link::{LogRequest, next_address, serve},
+    link::{Addresses, Current},
 };
 
-/// How often a controller hears that the node is there.
+/// How often the leader hears that the node is there.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-/// How many messages are taken off the link at once.
-const AT_ONCE: usize = 512;
+/// How often it is looked where controllers are.
+const LOOK: Duration = Duration::from_secs(2);
 /// How long the last words may take when the node leaves.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// What controllers are told then.
+const LEAVES: &str = "the node leaves";
 
 /// What dialing needs.
-#[derive(Clone)]
 pub(crate) struct Dialing {
     pub(crate) endpoint: Endpoint,
     /// Where controllers are.
@@ -46,8 +34,8 @@ pub(crate) struct Dialing {
     pub(crate) idle: Duration,
     /// Sets this node's tries apart from others'.
     pub(crate) seed: u64,
-    /// Where transfers find the link.
-    pub(crate) current: watch::Sender<Option<Link>>,
+    /// Where transfers find the leader's link.
+    pub(crate) current: watch::Sender<Option<Current>>,
     pub(crate) node: NodeFolder,
 }
 
@@ -55,33 +43,94 @@ pub(crate) struct Dialing {
 pub(crate) struct LinkActor {
     dialing: Dialing,
     agent: Addr<Agent>,
-    /// The link, and which connection it is.
-    link: Option<(u64, Link)>,
-    dials: bool,
+    course: Course,
+    /// The addresses that are dialed, each until what is kept here is dropped.
+    lines: BTreeMap<SocketAddr, watch::Sender<()>>,
+    /// How many lines there have been.
+    dialed: u64,
+    open: BTreeMap<LinkId, (SocketAddr, Link)>,
+    /// How many links there have been.
+    opened: u64,
+    speaker: Option<Speaker>,
+    /// What was wrong with the file of addresses when it was read last.
+    slip: Option<String>,
+}
+
+/// Whether controllers are dialed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Course {
+    /// Not before the keeper has told what there is.
+    NotYet,
+    Dials,
+    /// The node leaves.
+    Over,
 }
 
 impl LinkActor {
     pub(crate) fn new(dialing: Dialing, agent: Addr<Agent>) -> Self {
-        Self { dialing, agent, link: None, dials: false }
+        Self {
+            dialing,
+            agent,
+            course: Course::NotYet,
+            lines: BTreeMap::new(),
+            dialed: 0,
+            open: BTreeMap::new(),
+            opened: 0,
+            speaker: None,
+            slip: None,
+        }
     }
 
-    fn send(&mut self, message: FromNode, ctx: &mut Context<LinkActor>) {
-        let Some((_, link)) = &self.link else { return };
-        match link.try_send(Class::Control, &message) {
-            Ok(()) => {}
-            Err(SendError::Full) => {
-                let link = link.clone();
-                let sending = async move { link.send(Class::Control, &message).await };
-                ctx.wait(sending.into_actor(self).map(|sent, _, _| {
-                    if let Err(error) = sent {
-                        tracing::debug!(%error, "a message was not sent");
-                    }
-                }));
-            }
-            Err(SendError::Frame(error)) => tracing::error!(%error, "a message cannot be sent"),
-            // All that matters is said again on the next one.
-            Err(SendError::Closed(reason)) => tracing::debug!(%reason, "a message was not sent"),
+    /// Looks where controllers are: dials those that are new, and drops those that are gone.
+    fn look(&mut self, links: &Addr<LinkActor>) {
+        if self.course != Course::Dials {
+            return;
         }
+        let found = Addresses::read(&self.dialing.addresses);
+        let changes = found.changes(self.lines.keys());
+        if found.slip != self.slip {
+            if let Some(slip) = &found.slip {
+                tracing::warn!("{slip}");
+            }
+            self.slip = found.slip;
+        }
+        for address in changes.drop {
+            tracing::info!(%address, "a controller is not there any more");
+            self.lines.remove(&address);
+            let links = self.open.values().filter(|(of, _)| *of == address);
+            links.for_each(|(_, link)| {
+                link.close(CloseCode::Done, "this controller's address is not named any more")
+            });
+        }
+        for address in changes.dial {
+            self.dial(address, links.clone());
+        }
+    }
+
+    fn dial(&mut self, address: SocketAddr, links: Addr<LinkActor>) {
+        self.dialed += 1;
+        let line = Line {
+            address,
+            endpoint: self.dialing.endpoint.clone(),
+            idle: self.dialing.idle,
+            seed: self.dialing.seed.wrapping_add(self.dialed),
+            node: self.dialing.node.clone(),
+            agent: self.agent.clone(),
+            links,
+        };
+        let (keep, wanted) = watch::channel(());
+        actix::spawn(line.keep(wanted));
+        self.lines.insert(address, keep);
+    }
+
+    /// Speaks on this link from now on, or on none.
+    fn speak_on(&mut self, id: Option<LinkId>) {
+        if let Some(former) = self.speaker.take() {
+            former.break_off();
+        }
+        let link = id.and_then(|id| Some((id, self.open.get(&id)?.1.clone())));
+        self.dialing.current.send_replace(link.clone().map(|(id, link)| Current { id, link }));
+        self.speaker = link.map(|(id, link)| Speaker::new(id, link));
     }
 }
 
@@ -90,7 +139,12 @@ impl Actor for LinkActor {
 
     fn started(&mut self, ctx: &mut Context<LinkActor>) {
         ctx.set_mailbox_capacity(usize::MAX >> 3);
-        ctx.run_interval(HEARTBEAT, |actor, ctx| actor.send(FromNode::Say(FromWorker::Heartbeat), ctx));
+        ctx.run_interval(HEARTBEAT, |actor, _| {
+            if let Some(speaker) = &actor.speaker {
+                speaker.say(FromNode::Say(FromWorker::Heartbeat));
+            }
+        });
+        ctx.run_interval(LOOK, |actor, ctx| actor.look(&ctx.address()));
     }
 }
 
@@ -103,52 +157,88 @@ impl Handler<Dial> for LinkActor {
     type Result = ();
 
     fn handle(&mut self, _: Dial, ctx: &mut Context<LinkActor>) {
-        if !std::mem::replace(&mut self.dials, true) {
-            let dialing = dial(self.dialing.clone(), self.agent.clone(), ctx.address());
-            ctx.spawn(dialing.into_actor(self));
+        if self.course == Course::NotYet {
+            self.course = Course::Dials;
+            self.look(&ctx.address());
         }
     }
 }
 
-/// A message for the controller, if the connection is still the one that it is meant for.
+/// A controller is connected; answered by the number of the link.
+#[derive(Message)]
+#[rtype(result = "LinkId")]
+pub(super) struct Opened {
+    pub(super) address: SocketAddr,
+    pub(super) link: Link,
+}
+
+impl Handler<Opened> for LinkActor {
+    type Result = MessageResult<Opened>;
+
+    fn handle(&mut self, Opened { address, link }: Opened, _: &mut Context<LinkActor>) -> Self::Result {
+        self.opened += 1;
+        let id = LinkId(self.opened);
+        self.open.insert(id, (address, link));
+        MessageResult(id)
+    }
+}
+
+/// A link is gone.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Lost(pub(super) LinkId);
+
+impl Handler<Lost> for LinkActor {
+    type Result = ();
+
+    fn handle(&mut self, Lost(id): Lost, ctx: &mut Context<LinkActor>) {
+        self.open.remove(&id);
+        if self.speaker.as_ref().is_some_and(|speaker| speaker.id() == id) {
+            self.speak_on(None);
+        }
+        // It may have moved.
+        self.look(&ctx.address());
+    }
+}
+
+/// Speak on this link from now on.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Follow(pub(super) LinkId);
+
+impl Handler<Follow> for LinkActor {
+    type Result = ();
+
+    fn handle(&mut self, Follow(id): Follow, _: &mut Context<LinkActor>) {
+        self.speak_on(Some(id));
+    }
+}
+
+/// A message for the leader, if its link is still the one that it is meant for.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Send {
-    pub(super) connection: u64,
+    pub(super) link: LinkId,
     pub(super) message: FromNode,
 }
 
 impl Send {
-    pub(super) fn parcel(connection: u64, Parcel { report, blobs }: Parcel) -> Self {
-        Self { connection, message: FromNode::Ended { report, blobs } }
+    pub(super) fn parcel(link: LinkId, Parcel { report, blobs }: Parcel) -> Self {
+        Self { link, message: FromNode::Ended { report, blobs } }
     }
 }
 
 impl Handler<Send> for LinkActor {
     type Result = ();
 
-    fn handle(&mut self, Send { connection, message }: Send, ctx: &mut Context<LinkActor>) {
-        if self.link.as_ref().is_some_and(|(current, _)| *current == connection) {
-            self.send(message, ctx);
+    fn handle(&mut self, Send { link, message }: Send, _: &mut Context<LinkActor>) {
+        if let Some(speaker) = self.speaker.as_ref().filter(|speaker| speaker.id() == link) {
+            speaker.say(message);
         }
     }
 }
 
-/// There is another link, or none.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Changed(Option<(u64, Link)>);
-
-impl Handler<Changed> for LinkActor {
-    type Result = ();
-
-    fn handle(&mut self, Changed(link): Changed, _: &mut Context<LinkActor>) {
-        self.dialing.current.send_replace(link.as_ref().map(|(_, link)| link.clone()));
-        self.link = link;
-    }
-}
-
-/// Say what is left to be said, and close.
+/// Say what is left to be said, close, and dial no more.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct HangUp;
@@ -157,107 +247,16 @@ impl Handler<HangUp> for LinkActor {
     type Result = actix::ResponseFuture<()>;
 
     fn handle(&mut self, _: HangUp, _: &mut Context<LinkActor>) -> Self::Result {
-        let link = self.link.take();
+        self.course = Course::Over;
+        self.lines.clear();
+        let speaker = self.speaker.take();
+        let current = speaker.as_ref().map(Speaker::id);
+        let others = self.open.iter().filter(|(id, _)| Some(**id) != current);
+        others.for_each(|(_, (_, link))| link.close(CloseCode::Shutdown, LEAVES));
         Box::pin(async move {
-            if let Some((_, link)) = link {
-                link.shutdown(CloseCode::Shutdown, "the node leaves", FAREWELL).await;
+            if let Some(speaker) = speaker {
+                speaker.finish(LEAVES, FAREWELL).await;
             }
         })
     }
-}
-
-/// Dials for ever; for each link, reads it until it closes.
-async fn dial(dialing: Dialing, agent: Addr<Agent>, actor: Addr<LinkActor>) {
-    let mut turn = 0;
-    let file = dialing.addresses.clone();
-    let address = move || {
-        let address = next_address(&file, turn);
-        turn += 1;
-        async move { address }
-    };
-    let policy = DialPolicy::new(dialing.seed);
-    let mut dialer = Dialer::new(dialing.endpoint.clone(), Role::Controller, policy, address);
-    let mut connection = 0;
-    loop {
-        let link = dialer.link().await;
-        connection += 1;
-        tracing::info!(controller = %link.peer(), address = %link.remote_addr(), "connected");
-        let known = actor.send(Changed(Some((connection, link.clone())))).await;
-        if known.is_err() || agent.send(Happened::Attached { connection }).await.is_err() {
-            return;
-        }
-        actix::spawn(serve_bulk(link.clone(), dialing.node.clone(), agent.clone()));
-        let silence = listen(&link, &agent, dialing.idle).await;
-        if matches!(link.close_reason(), Some(CloseReason::Here { code: CloseCode::Shutdown, .. })) {
-            // The node leaves: nobody is to be told again what there is.
-            return;
-        }
-        if actor.send(Changed(None)).await.is_err()
-            || agent.send(Happened::Detached { silence }).await.is_err()
-        {
-            return;
-        }
-    }
-}
-
-/// Passes on what a controller says, until the link closes; gives how long ago it was last there.
-async fn listen(link: &Link, agent: &Addr<Agent>, idle: Duration) -> Millis {
-    let mut messages: Vec<ToNode> = Vec::new();
-    let error = loop {
-        let received = link.recv_many(Class::Control, &mut messages, AT_ONCE).await;
-        if !messages.is_empty()
-            && agent.send(Happened::ControllerSays(std::mem::take(&mut messages))).await.is_err()
-        {
-            return Millis(0);
-        }
-        if let Err(error) = received {
-            break error;
-        }
-    };
-    tracing::warn!(controller = %link.peer(), %error, "the link to the controller ended");
-    let reason = link.close_reason();
-    // A peer that has finished is not one to wait for.
-    link.close(CloseCode::Done, "the controller has nothing more to say");
-    match reason {
-        Some(CloseReason::TimedOut) => Millis(u64::try_from(idle.as_millis()).unwrap_or(u64::MAX)),
-        _ => Millis(0),
-    }
-}
-
-/// Answers the controller's requests until the link closes.
-async fn serve_bulk(link: Link, node: NodeFolder, agent: Addr<Agent>) {
-    loop {
-        match link.accept_bulk::<BulkRequest>().await {
-            Ok((request, stream)) => {
-                let (node, agent) = (node.clone(), agent.clone());
-                actix::spawn(async move {
-                    if let Err(error) = answer(request, stream, &node, &agent).await {
-                        tracing::debug!(%error, "a request of the controller was broken off");
-                    }
-                });
-            }
-            Err(BulkError::Closed(_)) => return,
-            Err(error) => tracing::warn!(%error, "a request of the controller was not understood"),
-        }
-    }
-}
-
-async fn answer(
-    request: BulkRequest,
-    mut stream: BulkStream,
-    node: &NodeFolder,
-    agent: &Addr<Agent>,
-) -> Result<(), BulkError> {
-    let BulkRequest::ReadLog { fence, stream: which, offset, follow } = request else {
-        let reason = "a node gives logs, and stores nothing for others".to_owned();
-        stream.send.message(&BulkReply::Refused { reason }).await?;
-        return stream.send.delivered().await;
-    };
-    let request = LogRequest { fence: Fence(fence), stream: which, offset, follow };
-    // An agent that has ended is told as an attempt that is not here.
-    let is_over = |fence| async move { agent.send(IsOver(fence)).await.ok().flatten() };
-    let began = Instant::now();
-    let served = serve(request, &node.attempt(request.fence), stream, is_over).await;
-    tracing::debug!(fence = %request.fence, took = ?began.elapsed(), "a log was read");
-    served
 }

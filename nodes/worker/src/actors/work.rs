@@ -71,11 +71,13 @@ impl Agent {
     }
 
     /// Sends a report that is not in memory.
-    pub(super) fn deliver_file(&self, fence: Fence, connection: u64) {
+    pub(super) fn deliver_file(&self, fence: Fence) {
+        // Who comes to lead asks for it by itself.
+        let Some(leader) = self.attempts.leaders_link() else { return };
         let (folder, link) = (self.preparer.node.attempt(fence), self.link.clone());
         self.threads.run(move || match read_report(&folder) {
-            Ok(reported) => link.do_send(super::link::Send::parcel(connection, reported.parcel)),
-            // Reported once already, and said again on the next connection.
+            Ok(reported) => link.do_send(super::link::Send::parcel(leader, reported.parcel)),
+            // Reported once already, and said again to the next leader.
             Err(error) => tracing::error!(%fence, %error, "a report cannot be read back"),
         });
     }

@@ -9,7 +9,7 @@ use tidegate_scheduler::{
     time::WallMicros,
 };
 
-use super::Record;
+use super::{LinkId, Record};
 use crate::keeper::protocol::ToKeeper;
 
 /// What the driver is to do.
@@ -23,9 +23,11 @@ pub(crate) enum Action {
     Order(Arc<ToKeeper>),
     /// Store what an attempt left, and make its report; answered by `on_finished`, always.
     Finish(Box<Finish>),
-    /// Tell the controller.
+    /// Speak on this link from now on: its controller leads.
+    Follow(LinkId),
+    /// Tell the leader.
     Say(FromWorker),
-    /// Give the controller a report with its small contents.
+    /// Give the leader a report with its small contents.
     Deliver(Parcel),
     /// The same, from the file in the attempt's folder.
     DeliverFile(Fence),

@@ -8,7 +8,7 @@
 //!    └───────────┴────────────┴── stopped, or failed ──▲
 //! ```
 //!
-//! An attempt stays until the controller has acknowledged its end: a new connection is told of all of them.
+//! An attempt stays until the leader has acknowledged its end: each that begins to lead is told of all of them.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -26,6 +26,7 @@ use crate::keeper::protocol::{Cause, ToKeeper};
 
 mod action;
 mod keeper;
+mod leader;
 mod recover;
 mod silence;
 mod stage;
@@ -33,9 +34,11 @@ mod stage;
 mod tests;
 
 pub(crate) use action::{Action, Ending, Finish, Parcel, Prepared, Refusal};
+pub(crate) use leader::LinkId;
 pub(crate) use recover::Recovered;
 pub(crate) use stage::Record;
 
+use leader::{Claim, Leader};
 use stage::{Attempt, Kept, Stage, Stopping};
 
 /// What bounds and times the agent.
@@ -45,9 +48,9 @@ pub(crate) struct Settings {
     pub(crate) incarnation: u64,
     /// How many attempts are prepared at the same time.
     pub(crate) preparing_max: usize,
-    /// How long without a controller until attempts stop that say so.
+    /// How long without a leader until attempts stop that say so.
     pub(crate) lease: Millis,
-    /// How long without a controller, and without an attempt, until the node leaves.
+    /// How long without a leader, and without an attempt, until the node leaves.
     pub(crate) leave_after: Millis,
 }
 
@@ -60,9 +63,9 @@ pub(crate) struct Attempts {
     /// Those that wait to be prepared, in the order in which they came.
     waiting: VecDeque<Fence>,
     preparing: usize,
-    /// A controller is connected and was told what there is.
-    linked: bool,
-    /// When a controller was last there; while one is connected it says nothing.
+    /// Who was told what there is, and may give orders.
+    leader: Leader,
+    /// When a leader was last there; while there is one it says nothing.
     heard: Millis,
     /// The keeper is connected and was asked what it has.
     kept: bool,
@@ -80,7 +83,7 @@ impl Attempts {
             known: BTreeMap::new(),
             waiting: VecDeque::new(),
             preparing: 0,
-            linked: false,
+            leader: Leader::default(),
             heard: now.elapsed,
             kept: false,
             leaving: false,
@@ -94,10 +97,29 @@ impl Attempts {
         std::mem::take(&mut self.actions)
     }
 
-    /// A controller is connected: it hears first what there is, then of every end that it has not acknowledged.
-    pub(crate) fn on_attached(&mut self, now: Moment) {
-        self.now = now;
-        self.linked = true;
+    /// The link on which the leader is told things, if there is one.
+    pub(crate) fn leaders_link(&self) -> Option<LinkId> {
+        self.leader.current()
+    }
+
+    /// A controller says on this link that it leads: it hears first what there is, then of every end that it has not
+    /// acknowledged.
+    fn on_attach(&mut self, link: LinkId, term: u64) {
+        match self.leader.on_attach(link, term) {
+            Claim::Stale { highest } => {
+                return tracing::warn!(
+                    link = link.0,
+                    term,
+                    highest,
+                    "ignored: a controller asks what there is that led in an earlier term"
+                );
+            }
+            Claim::Follow => {
+                tracing::info!(link = link.0, term, "a controller leads");
+                self.actions.push(Action::Follow(link));
+            }
+            Claim::Again => {}
+        }
         self.untold.clear();
         let phase =
             |(fence, attempt): (&Fence, &Attempt)| Some((*fence, attempt.stage.phase()?, attempt.since));
@@ -113,16 +135,27 @@ impl Attempts {
         }
     }
 
-    /// The controller is gone; it was last there `silence` ago.
-    pub(crate) fn on_detached(&mut self, now: Moment, silence: Millis) {
+    /// A link to a controller is gone; it was last there `silence` ago.
+    pub(crate) fn on_lost(&mut self, now: Moment, link: LinkId, silence: Millis) {
         self.now = now;
-        self.linked = false;
-        self.heard = Millis(now.elapsed.0.saturating_sub(silence.0));
+        if self.leader.on_lost(link) {
+            self.heard = Millis(now.elapsed.0.saturating_sub(silence.0));
+        }
     }
 
-    /// The controller says something.
-    pub(crate) fn on_controller(&mut self, now: Moment, message: ToWorker) {
+    /// A controller says something. Orders are the leader's to give.
+    pub(crate) fn on_controller(&mut self, now: Moment, link: LinkId, message: ToWorker) {
         self.now = now;
+        if let ToWorker::Attach { term } = message {
+            return self.on_attach(link, term);
+        }
+        if self.leader.current() != Some(link) {
+            return tracing::debug!(
+                link = link.0,
+                ?message,
+                "ignored: an order of a controller that does not lead"
+            );
+        }
         if self.leaving {
             return;
         }
@@ -130,8 +163,9 @@ impl Attempts {
             ToWorker::Start(assignment) => self.on_start(assignment),
             ToWorker::Stop { fence, cause } => self.on_stop(fence, cause),
             ToWorker::Acknowledge { fence } => self.on_acknowledged(fence),
-            ToWorker::Attach => self.on_attached(now),
             ToWorker::Leave => self.leave(false),
+            // Answered above, from anybody.
+            ToWorker::Attach { .. } => {}
         }
     }
 
@@ -251,7 +285,7 @@ impl Attempts {
             true => Kept::File,
             false => Kept::Memory(parcel.clone()),
         });
-        if self.linked {
+        if self.leader.current().is_some() {
             self.actions.push(Action::Deliver(parcel));
         }
     }
@@ -261,7 +295,9 @@ impl Attempts {
     pub(crate) fn on_tell(&mut self, now: Moment) {
         self.now = now;
         for fence in std::mem::take(&mut self.untold) {
-            let Some(attempt) = self.known.get(&fence).filter(|_| self.linked) else { continue };
+            let Some(attempt) = self.known.get(&fence).filter(|_| self.leader.current().is_some()) else {
+                continue;
+            };
             // An end speaks for itself.
             if !attempt.stage.is_over()
                 && let Some(phase) = attempt.stage.phase()
@@ -313,7 +349,7 @@ impl Attempts {
     }
 
     fn tell(&mut self, fence: Fence) {
-        if !self.linked {
+        if self.leader.current().is_none() {
             return;
         }
         if self.untold.is_empty() {

@@ -1,4 +1,4 @@
-//! What happens while no controller is heard.
+//! What happens while no controller leads that we hear: others may be connected, but none of them decides.
 
 use super::{Attempts, Fence, Moment, OnDisconnect, Stopping};
 
@@ -6,7 +6,7 @@ impl Attempts {
     /// Time has passed; to be called about once a second.
     pub(crate) fn on_tick(&mut self, now: Moment) {
         self.now = now;
-        if self.linked || self.leaving {
+        if self.leader.current().is_some() || self.leaving {
             return;
         }
         let silence = now.elapsed.since(self.heard);
@@ -15,7 +15,7 @@ impl Attempts {
         }
         if silence >= self.settings.leave_after && !self.known.values().any(|attempt| attempt.stage.is_live())
         {
-            tracing::warn!("no controller for {silence}, and nothing runs: leaving");
+            tracing::warn!("no controller that leads for {silence}, and nothing runs: leaving");
             self.leave(true);
         }
     }

@@ -14,6 +14,9 @@ use crate::keeper::protocol::{
 struct Bench {
     attempts: Attempts,
     now: Moment,
+    /// The link on which the leader is, and its term.
+    link: LinkId,
+    term: u64,
 }
 
 impl Bench {
@@ -21,8 +24,7 @@ impl Bench {
     fn new() -> Self {
         let mut bench = Self::alone();
         bench.attempts.on_keeper_up(bench.now, vec![]);
-        bench.attempts.on_attached(bench.now);
-        assert_eq!(bench.done(), "attach []");
+        assert_eq!(bench.attach(), "attach []");
         bench
     }
 
@@ -34,7 +36,7 @@ impl Bench {
             leave_after: Millis::seconds(600),
         };
         let now = Moment { elapsed: Millis(0), wall: WallMicros(100) };
-        Self { attempts: Attempts::new(settings, now), now }
+        Self { attempts: Attempts::new(settings, now), now, link: LinkId(0), term: 3 }
     }
 
     fn start(&mut self, fence: u64) -> String {
@@ -43,12 +45,15 @@ impl Bench {
 
     fn start_with(&mut self, fence: u64, on_disconnect: OnDisconnect) -> String {
         let assignment = assignment(fence, on_disconnect);
-        self.attempts.on_controller(self.now, ToWorker::Start(Box::new(assignment)));
-        self.done()
+        self.says(ToWorker::Start(Box::new(assignment)))
     }
 
     fn says(&mut self, message: ToWorker) -> String {
-        self.attempts.on_controller(self.now, message);
+        self.says_on(self.link, message)
+    }
+
+    fn says_on(&mut self, link: LinkId, message: ToWorker) -> String {
+        self.attempts.on_controller(self.now, link, message);
         self.done()
     }
 
@@ -103,12 +108,14 @@ impl Bench {
     }
 
     fn attach(&mut self) -> String {
-        self.attempts.on_attached(self.now);
-        self.done()
+        self.link.0 += 1;
+        let said = self.says(ToWorker::Attach { term: self.term });
+        let follow = format!("follow {}; ", self.link.0);
+        said.strip_prefix(&follow).expect("the new link is followed").to_owned()
     }
 
     fn detach(&mut self) {
-        self.attempts.on_detached(self.now, Millis(0));
+        self.attempts.on_lost(self.now, self.link, Millis(0));
         assert_eq!(self.done(), "");
     }
 
@@ -204,6 +211,7 @@ fn text(action: &Action) -> String {
             let notes = if finish.notes.is_empty() { String::new() } else { format!(" {:?}", finish.notes) };
             format!("finish {} {}{notes}", finish.assignment.fence.0, finish.ending.end)
         }
+        Action::Follow(link) => format!("follow {}", link.0),
         Action::Say(FromWorker::Attach { attempts, .. }) => {
             let attempts: Vec<String> =
                 attempts.iter().map(|(fence, phase, _)| format!("{} {phase:?}", fence.0)).collect();
@@ -413,7 +421,7 @@ fn a_link_that_timed_out_was_silent_before() {
     bench.start_with(1, OnDisconnect::Stop);
     bench.prepared(1);
     bench.after(10);
-    bench.attempts.on_detached(bench.now, Millis::seconds(3));
+    bench.attempts.on_lost(bench.now, bench.link, Millis::seconds(3));
     assert_eq!(bench.after(0), "order stop 1 50");
 }
 
@@ -463,4 +471,61 @@ fn exits_mean_what_they_say() {
         bench.attempts.on_keeper(bench.now, FromKeeper::Exited(exit));
         assert_eq!(bench.done(), format!(r#"finish 1 {expected} ["on the host"]; tell soon"#));
     }
+}
+
+#[test]
+fn a_new_leader_hears_what_there_is_and_the_former_ones_orders_are_ignored() {
+    let mut bench = Bench::new();
+    for fence in [1, 2] {
+        bench.run(fence);
+    }
+    bench.exited(1, Outcome::Code(0));
+    assert_eq!(bench.finished(1, End::Succeeded, 0), "deliver 1 0");
+    let former = bench.link;
+    bench.term = 4;
+    assert_eq!(bench.attach(), "attach [1 Finalizing, 2 Running]; deliver 1 0");
+    let start = ToWorker::Start(Box::new(assignment(3, OnDisconnect::Continue)));
+    let stop = ToWorker::Stop { fence: Fence(2), cause: StopCause::Canceled };
+    let acknowledge = ToWorker::Acknowledge { fence: Fence(1) };
+    for order in [start, stop, acknowledge, ToWorker::Leave, ToWorker::Attach { term: 3 }] {
+        assert_eq!(bench.says_on(former, order), "");
+    }
+    assert_eq!(bench.says(ToWorker::Attach { term: 4 }), "attach [1 Finalizing, 2 Running]; deliver 1 0");
+    assert_eq!(bench.acknowledge(1), "remove 1");
+    assert_eq!(bench.stop(2), "order stop 2 50");
+}
+
+#[test]
+fn a_phase_that_changed_between_two_leaders_is_told_the_new_one_once() {
+    let mut bench = Bench::new();
+    bench.start(1);
+    bench.tell();
+    assert_eq!(bench.prepared(1), "order start 1; tell soon");
+    bench.term = 4;
+    assert_eq!(bench.attach(), "attach [1 Starting]");
+    assert_eq!(bench.tell(), "");
+    assert_eq!(bench.running(1), "tell soon");
+    assert_eq!(bench.tell(), "say 1 Running 200");
+}
+
+#[test]
+fn silence_is_of_leaders_and_not_of_others() {
+    let mut bench = Bench::new();
+    bench.start_with(1, OnDisconnect::Stop);
+    bench.prepared(1);
+    bench.running(1);
+    bench.tell();
+    let others = LinkId(90);
+    // Another link is lost: nobody is missed.
+    bench.attempts.on_lost(bench.now, others, Millis::seconds(3));
+    assert_eq!(bench.after(10), "");
+    // The leader is lost, and the next is there before the lease is over.
+    bench.detach();
+    assert_eq!(bench.after(2), "");
+    assert_eq!(bench.attach(), "attach [1 Running]");
+    assert_eq!(bench.after(10), "");
+    // Who led before is no leader, however much it says.
+    bench.detach();
+    assert_eq!(bench.says_on(others, ToWorker::Attach { term: 2 }), "");
+    assert_eq!(bench.after(3), "order stop 1 50");
 }

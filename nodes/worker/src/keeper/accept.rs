@@ -107,9 +107,5 @@ fn serve(keeper: &Arc<Keeper>, agent: &Arc<UnixStream>, number: u64) -> io::Resu
 }
 
 fn welcome(keeper: &Keeper) -> FromKeeper {
-    FromKeeper::Welcome {
-        version: VERSION,
-        pid: std::process::id(),
-        confinement: keeper.confinement.clone(),
-    }
+    FromKeeper::Welcome { version: VERSION, pid: std::process::id(), confinement: keeper.confinement.clone() }
 }

@@ -67,7 +67,12 @@ impl Link {
 
     /// Talks to this agent from now on, with this as the first word, and hangs up on the one before. Not if one that came
     /// later is known already (`number` rises with each that comes): this one has died meanwhile, or is about to.
-    pub(super) fn replace(self: &Arc<Self>, agent: Arc<UnixStream>, number: u64, welcome: FromKeeper) -> bool {
+    pub(super) fn replace(
+        self: &Arc<Self>,
+        agent: Arc<UnixStream>,
+        number: u64,
+        welcome: FromKeeper,
+    ) -> bool {
         let _turn = self.turn();
         let mut out = self.out();
         if number < out.number {

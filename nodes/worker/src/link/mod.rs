@@ -7,8 +7,8 @@ mod logs;
 mod put;
 mod remote;
 
-pub(crate) use addresses::next_address;
+pub(crate) use addresses::Addresses;
 pub(crate) use cache::Cache;
 pub(crate) use logs::{LogRequest, serve};
 pub(crate) use put::{Contents, Part, Source};
-pub(crate) use remote::Remote;
+pub(crate) use remote::{Current, Remote};

@@ -1,23 +1,23 @@
-//! The controller's end of the wire: an endpoint that accepts the node, a store of blobs, and what the node has said.
+//! A controller's end of the wire: an endpoint that accepts the node, a store of blobs, and what the node has said.
 
 use std::{
     collections::VecDeque,
-    io::Read,
     net::{Ipv4Addr, SocketAddr},
     path::Path,
+    rc::Rc,
     time::Duration,
 };
 
 use tempfile::TempDir;
 use tidegate_scheduler::{
     ids::Fence,
-    message::{End, FromWorker, Phase, Report, ToWorker},
+    message::{Assignment, End, FromWorker, Phase, Report, ToWorker},
 };
 use tidegate_store::{
     BlobStore, Digest, StoreOptions, Tree, TreeKind,
     artifacts::Artifacts,
     node_wire::{FromNode, NodeHello, ToNode},
-    wire::{BlobData, BulkReply, BulkRequest, LogStream, MAX_DATA},
+    wire::{BlobData, BulkReply, BulkRequest, LogStream},
 };
 use tidegate_transport::{
     bulk::BulkStream,
@@ -29,19 +29,23 @@ use tidegate_transport::{
 };
 use tokio::time::timeout;
 
+use crate::blobs::{Bulk, serve};
+
 /// How long anything may take before a test gives up.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
 pub(crate) struct Controller {
-    pub(crate) ca: ClusterCa,
+    pub(crate) ca: Rc<ClusterCa>,
+    name: String,
     endpoint: Endpoint,
     pub(crate) blobs: BlobStore,
     link: Option<Link>,
     heard: VecDeque<FromNode>,
-    /// How often each blob was sent on a stream of its own, or in a batch.
-    pub(crate) puts: std::sync::Arc<std::sync::atomic::AtomicUsize>,
-    _folder: TempDir,
+    /// The term in which it leads, when it does.
+    pub(crate) term: u64,
+    pub(crate) bulk: Bulk,
+    folder: Rc<TempDir>,
 }
 
 /// An end, with what the node says that it left.
@@ -53,19 +57,36 @@ pub(crate) struct Ended {
 
 impl Controller {
     pub(crate) fn new() -> Self {
-        let folder = TempDir::new().unwrap();
-        let ca = ClusterCa::create("c").unwrap();
-        let endpoint = bind(&ca, 0);
+        let folder = Rc::new(TempDir::new().unwrap());
+        let ca = Rc::new(ClusterCa::create("c").unwrap());
+        let endpoint = bind(&ca, "c1");
         let options = StoreOptions { durable: false, ..StoreOptions::default() };
         let blobs = BlobStore::open(folder.path().join("blobs"), options).unwrap();
         Self {
             ca,
+            name: "c1".to_owned(),
             endpoint,
             blobs,
             link: None,
             heard: VecDeque::new(),
-            puts: Default::default(),
-            _folder: folder,
+            term: 1,
+            bulk: Bulk::default(),
+            folder,
+        }
+    }
+
+    /// Another of the same cluster. What one has stored the others have, too.
+    pub(crate) fn peer(&self, name: &str) -> Self {
+        Self {
+            ca: self.ca.clone(),
+            name: name.to_owned(),
+            endpoint: bind(&self.ca, name),
+            blobs: self.blobs.clone(),
+            link: None,
+            heard: VecDeque::new(),
+            term: 1,
+            bulk: Bulk::default(),
+            folder: self.folder.clone(),
         }
     }
 
@@ -73,22 +94,57 @@ impl Controller {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.endpoint.local_addr().unwrap().port()))
     }
 
-    /// Waits for the node to connect, and for its first word.
+    /// Waits for the node to connect, and leads: what the node says that there is.
     pub(crate) async fn accept(&mut self) -> (u64, Vec<(Fence, Phase)>) {
         loop {
-            let link =
-                timeout(PATIENCE, self.endpoint.accept()).await.expect("a node connects").unwrap().unwrap();
-            let hello: NodeHello = rmp_serde::from_slice(&link.hello().payload).unwrap();
-            assert_eq!((hello.node, link.peer().name.as_str()), (7, "n7"));
-            self.heard.clear();
-            actix_rt::spawn(serve(link.clone(), self.blobs.clone(), self.puts.clone()));
-            self.link = Some(link);
+            self.connected().await;
             // A link of an agent that has just been killed may be accepted, and says nothing more.
-            if let Some(FromNode::Say(FromWorker::Attach { incarnation, attempts })) = self.next().await {
-                let phases = attempts.into_iter().map(|(fence, phase, _)| (fence, phase)).collect();
-                return (incarnation, phases);
+            if let Some(there) = self.try_lead().await {
+                return there;
             }
         }
+    }
+
+    /// Waits for the node to connect, which says nothing by itself.
+    pub(crate) async fn connected(&mut self) {
+        let link =
+            timeout(PATIENCE, self.endpoint.accept()).await.expect("a node connects").unwrap().unwrap();
+        let hello: NodeHello = rmp_serde::from_slice(&link.hello().payload).unwrap();
+        assert_eq!((hello.node, link.peer().name.as_str()), (7, "n7"));
+        self.heard.clear();
+        actix_rt::spawn(serve(link.clone(), self.blobs.clone(), self.bulk.clone()));
+        self.link = Some(link);
+    }
+
+    /// Begins to lead, in this term: what the node says that there is.
+    pub(crate) async fn lead(&mut self, term: u64) -> Vec<(Fence, Phase)> {
+        self.term = term;
+        self.try_lead().await.expect("the link lasts").1
+    }
+
+    async fn try_lead(&mut self) -> Option<(u64, Vec<(Fence, Phase)>)> {
+        let asked = ToNode::Say(ToWorker::Attach { term: self.term });
+        self.link.as_ref().unwrap().send(Class::Control, &asked).await.ok()?;
+        loop {
+            match self.next().await? {
+                FromNode::Say(FromWorker::Attach { incarnation, attempts }) => {
+                    let phases = attempts.into_iter().map(|(fence, phase, _)| (fence, phase)).collect();
+                    return Some((incarnation, phases));
+                }
+                message => self.heard.push_back(message),
+            }
+        }
+    }
+
+    /// What was heard since the link was there, and was not waited for.
+    pub(crate) fn heard(&self) -> &VecDeque<FromNode> {
+        &self.heard
+    }
+
+    /// Waits until the link is gone.
+    pub(crate) async fn closed(&mut self) {
+        let link = self.link.take().unwrap();
+        timeout(PATIENCE, link.closed()).await.expect("the node hangs up");
     }
 
     /// Closes the link; the node comes back.
@@ -104,7 +160,7 @@ impl Controller {
 
     /// Is there again, at another port.
     pub(crate) fn reappear(&mut self) {
-        self.endpoint = bind(&self.ca, 0);
+        self.endpoint = bind(&self.ca, &self.name);
     }
 
     pub(crate) async fn say(&self, message: ToWorker) {
@@ -113,6 +169,14 @@ impl Controller {
 
     pub(crate) async fn send(&self, message: ToNode) {
         self.link.as_ref().unwrap().send(Class::Control, &message).await.unwrap();
+    }
+
+    /// Gives the node an assignment, and its body along with it.
+    pub(crate) async fn assign(&self, assignment: Assignment, body: Option<&str>) {
+        if let Some(body) = body {
+            self.send(ToNode::Body { id: assignment.body, body: body.as_bytes().to_vec() }).await;
+        }
+        self.say(ToWorker::Start(Box::new(assignment))).await;
     }
 
     async fn next(&mut self) -> Option<FromNode> {
@@ -269,64 +333,8 @@ impl Ended {
     }
 }
 
-fn bind(ca: &ClusterCa, port: u16) -> Endpoint {
-    let identity = ca.issue(Role::Controller, "c1", HOUR).unwrap();
-    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+fn bind(ca: &ClusterCa, name: &str) -> Endpoint {
+    let identity = ca.issue(Role::Controller, name, HOUR).unwrap();
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     Endpoint::bind(any, &identity, ca.cert(), Config::default()).unwrap()
-}
-
-/// Answers the node's requests for blobs.
-async fn serve(link: Link, blobs: BlobStore, puts: std::sync::Arc<std::sync::atomic::AtomicUsize>) {
-    while let Ok((request, stream)) = link.accept_bulk::<BulkRequest>().await {
-        let (blobs, puts) = (blobs.clone(), puts.clone());
-        actix_rt::spawn(async move {
-            // A test may have closed the link meanwhile.
-            let _answered = answer(request, stream, &blobs, &puts).await;
-        });
-    }
-}
-
-async fn answer(
-    request: BulkRequest,
-    mut stream: BulkStream,
-    blobs: &BlobStore,
-    puts: &std::sync::atomic::AtomicUsize,
-) -> Result<(), tidegate_transport::error::BulkError> {
-    let reply = match request {
-        BulkRequest::HasBlobs { digests } => {
-            BulkReply::MissingBlobs { digests: blobs.missing(&digests).unwrap() }
-        }
-        BulkRequest::GetBlob { digest, offset } => match blobs.open_blob(&digest).unwrap() {
-            None => BulkReply::Missing,
-            Some(mut reader) => {
-                stream.send.message(&BulkReply::Found { len: reader.len() }).await?;
-                let mut bytes = Vec::new();
-                reader.read_to_end(&mut bytes).unwrap();
-                for piece in bytes[usize::try_from(offset).unwrap()..].chunks(MAX_DATA) {
-                    stream.send.message(&BulkReply::Data(BlobData(piece.to_vec()))).await?;
-                }
-                return stream.send.delivered().await;
-            }
-        },
-        BulkRequest::PutBlob { digest, len } => {
-            puts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            let mut bytes = Vec::new();
-            while (bytes.len() as u64) < len {
-                let BlobData(piece) = stream.recv.message().await?;
-                bytes.extend(piece);
-            }
-            let blobs = blobs.clone();
-            let put = actix_rt::task::spawn_blocking(move || blobs.put(bytes).unwrap());
-            assert_eq!(put.await.unwrap(), digest);
-            BulkReply::Stored
-        }
-        BulkRequest::PutSmall { blobs: small } => {
-            puts.fetch_add(small.len(), std::sync::atomic::Ordering::Relaxed);
-            blobs.put_many(small.into_iter().map(|BlobData(bytes)| bytes).collect()).unwrap();
-            BulkReply::Stored
-        }
-        BulkRequest::ReadLog { .. } => BulkReply::Missing,
-    };
-    stream.send.message(&reply).await?;
-    stream.send.delivered().await
 }

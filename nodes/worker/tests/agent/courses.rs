@@ -107,12 +107,12 @@ async fn large_outputs_are_sent_before_the_end_and_not_twice() {
     let (name, large) = files.last().unwrap();
     assert_eq!((files.len(), name.as_str(), large.len()), (10, "outputs/large", 5_000_000));
     assert_eq!(node.controller.stdout(&ended).lines().count(), 100_000);
-    let sent = node.controller.puts.load(Ordering::Relaxed);
+    let sent = node.controller.bulk.puts.load(Ordering::Relaxed);
     assert_eq!(sent, 12, "the large file, nine small ones, the log and the tree");
     node.run(2, command).await;
     let again = node.controller.ended(2).await;
     assert_eq!(again.artifacts.stdout, ended.artifacts.stdout);
-    assert_eq!(node.controller.puts.load(Ordering::Relaxed), sent);
+    assert_eq!(node.controller.bulk.puts.load(Ordering::Relaxed), sent);
 }
 
 #[actix_rt::test]

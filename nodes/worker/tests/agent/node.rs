@@ -1,7 +1,8 @@
-//! One node: a folder, an agent's process, and its controller.
+//! One node: a folder, an agent's process, and the controller that leads, mostly; some tests have more of them.
 
 use std::{
     fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -11,11 +12,11 @@ use tempfile::TempDir;
 use tidegate_scheduler::{
     command::OnDisconnect,
     ids::{ContentId, Fence, RunId, Slot},
-    message::{Assignment, ToWorker},
+    message::Assignment,
     resources::Resources,
     time::Millis,
 };
-use tidegate_store::{Digest, node_wire::ToNode};
+use tidegate_store::Digest;
 use tidegate_transport::tls::Role;
 use tidegate_worker::WorkerConfig;
 
@@ -71,7 +72,15 @@ impl Node {
 
     /// Writes down where the controller is.
     pub(crate) fn tell_address(&self) {
-        fs::write(&self.config.controller_file, format!("# here\n{}\n", self.controller.address())).unwrap();
+        self.tell_addresses(&[self.controller.address()]);
+    }
+
+    /// Writes down where controllers are, at once, as a controller does.
+    pub(crate) fn tell_addresses(&self, addresses: &[SocketAddr]) {
+        let lines: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
+        let new = self.path("controllers.new");
+        fs::write(&new, format!("# here\n{}\n", lines.join("\n"))).unwrap();
+        fs::rename(new, &self.config.controller_file).unwrap();
     }
 
     pub(crate) fn start_agent(&mut self) {
@@ -125,10 +134,7 @@ impl Node {
     }
 
     pub(crate) async fn run_assignment(&self, assignment: Assignment, body: Option<&str>) {
-        if let Some(body) = body {
-            self.controller.send(ToNode::Body { id: assignment.body, body: body.as_bytes().to_vec() }).await;
-        }
-        self.controller.say(ToWorker::Start(Box::new(assignment))).await;
+        self.controller.assign(assignment, body).await;
     }
 
     /// What the agent has logged.
