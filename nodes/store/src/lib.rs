@@ -4,7 +4,7 @@
 //! - [`Tree`] lists a folder; [`scan_folder`] reads one from disk and [`materialize`] writes one to disk.
 //! - [`History`] holds what happened to runs: a projection of the log.
 //! - [`artifacts`] says what an attempt left behind; [`wire`] and [`node_wire`] hold what a worker and a
-//!   controller say to each other.
+//!   controller say to each other, [`peer_wire`] what controllers ask of each other.
 
 pub mod artifacts;
 mod beneath;
@@ -13,6 +13,7 @@ mod digest;
 mod history;
 mod materialize;
 pub mod node_wire;
+pub mod peer_wire;
 mod scan;
 mod sqlite;
 mod tree;
@@ -21,7 +22,8 @@ pub mod wire;
 pub use blobs::{BlobInfo, BlobReader, BlobStore, BlobUsage, FolderLock, Removed, StoreError, StoreOptions};
 pub use digest::{Digest, DigestWriter, NotADigest};
 pub use history::{
-    AttemptRow, Cursor, ElementRow, EventFilter, History, HistoryError, NotACursor, Page, RunFilter, RunRow,
+    AttemptRow, CopyCursor, CopyError, CopyPiece, Cursor, ElementRow, EventFilter, History, HistoryError,
+    MAX_PIECE_BYTES, NotACursor, Page, RunFilter, RunRow,
 };
 pub use materialize::{BlobSource, FileMode, MaterializeError, materialize};
 pub use scan::{IgnoreRules, LargestFiles, OddFiles, ScanError, ScanOptions, Scanned, scan_folder};

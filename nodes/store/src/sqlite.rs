@@ -17,6 +17,9 @@ pub(crate) struct Form {
     pub(crate) schema: &'static str,
     /// The newest form that this release knows.
     pub(crate) version: i64,
+    /// How an older database is brought forward: the first leads from version 1 to 2, and so on. Each must end
+    /// by setting `user_version`.
+    pub(crate) upgrades: &'static [&'static str],
     /// SQLite's `synchronous`.
     pub(crate) synchronous: &'static str,
     /// Pages of write-ahead log after which a commit also checkpoints; 0 for never.
@@ -52,8 +55,14 @@ fn try_open_writer(path: &Path, form: &Form) -> rusqlite::Result<Connection> {
     db.pragma_update(None, "wal_autocheckpoint", form.autocheckpoint)?;
     db.pragma_update(None, "cache_size", -8192)?;
     let transaction = db.transaction()?;
-    if transaction.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))? == 0 {
-        transaction.execute_batch(form.schema)?;
+    match transaction.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))? {
+        0 => transaction.execute_batch(form.schema)?,
+        found => {
+            for (upgrade, from) in form.upgrades.iter().zip(1..).filter(|(_, from)| *from >= found) {
+                tracing::info!(path = %path.display(), from, "the database is brought to its next form");
+                transaction.execute_batch(upgrade)?;
+            }
+        }
     }
     transaction.commit()?;
     // What a killed process left in the write-ahead log is readable now, but was perhaps never synced.

@@ -20,7 +20,7 @@ use crate::Digest;
 /// The most bytes in one piece, and in one `PutSmall` over all its blobs.
 pub const MAX_DATA: usize = 256 << 10;
 
-/// The most digests in one `HasBlobs`.
+/// The most digests in one `HasBlobs`, and the most blobs in one `PutSmall`.
 pub const MAX_DIGESTS: usize = 4096;
 
 /// Which of a run's two outputs.
@@ -111,6 +111,62 @@ pub enum BulkReply {
 #[serde(transparent)]
 pub struct BlobData(#[serde(with = "serde_bytes")] pub Vec<u8>);
 
+/// A message has more in it than it may: it is refused before anything is done about it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{found} {what} in one message; at most {limit} are allowed")]
+pub struct OverLimit {
+    /// What there is too much of.
+    pub what: &'static str,
+    /// How much there is.
+    pub found: usize,
+    /// How much there may be.
+    pub limit: usize,
+}
+
+impl OverLimit {
+    pub(crate) fn check(what: &'static str, found: usize, limit: usize) -> Result<(), Self> {
+        if found > limit { Err(Self { what, found, limit }) } else { Ok(()) }
+    }
+}
+
+impl BulkRequest {
+    /// Checks the limits that it states.
+    ///
+    /// # Errors
+    /// The first that does not hold.
+    pub fn check(&self) -> Result<(), OverLimit> {
+        match self {
+            Self::HasBlobs { digests } => OverLimit::check("digests", digests.len(), MAX_DIGESTS),
+            Self::PutSmall { blobs } => {
+                OverLimit::check("blobs", blobs.len(), MAX_DIGESTS)?;
+                let bytes = blobs.iter().map(|BlobData(bytes)| bytes.len()).sum();
+                OverLimit::check("bytes of blobs", bytes, MAX_DATA)
+            }
+            Self::GetBlob { .. } | Self::PutBlob { .. } | Self::ReadLog { .. } => Ok(()),
+        }
+    }
+
+    /// The `PutSmall` requests that carry those of `blobs` that fit in one, and the blobs that do not: each of
+    /// those is put by itself. Whoever is asked has stored all of them, synced, once all are answered.
+    pub fn put_small(blobs: Vec<Vec<u8>>) -> (Vec<Self>, Vec<Vec<u8>>) {
+        let (small, large): (Vec<_>, Vec<_>) = blobs.into_iter().partition(|blob| blob.len() <= MAX_DATA);
+        let mut requests = Vec::new();
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        for blob in small {
+            if batch.len() == MAX_DIGESTS || bytes + blob.len() > MAX_DATA {
+                requests.push(Self::PutSmall { blobs: std::mem::take(&mut batch) });
+                bytes = 0;
+            }
+            bytes += blob.len();
+            batch.push(BlobData(blob));
+        }
+        if !batch.is_empty() {
+            requests.push(Self::PutSmall { blobs: batch });
+        }
+        (requests, large)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,6 +205,38 @@ mod tests {
             let packed = rmp_serde::to_vec(&reply).unwrap();
             assert!(packed.len() < MAX_DATA + 1024);
             assert_eq!(rmp_serde::from_slice::<BulkReply>(&packed).unwrap(), reply);
+        }
+    }
+
+    #[test]
+    fn many_small_blobs_go_in_few_requests_within_the_limits() {
+        let sizes = [0, 1, MAX_DATA, MAX_DATA + 1, 100_000, 100_000, 100_000, 5, 3 * MAX_DATA];
+        let mut blobs: Vec<Vec<u8>> = sizes.iter().map(|size| vec![7; *size]).collect();
+        blobs.extend(vec![Vec::new(); 2 * MAX_DIGESTS]);
+        let (requests, large) = BulkRequest::put_small(blobs);
+        assert_eq!(large.iter().map(Vec::len).collect::<Vec<_>>(), [MAX_DATA + 1, 3 * MAX_DATA]);
+        let mut carried = 0;
+        for request in &requests {
+            request.check().unwrap();
+            let BulkRequest::PutSmall { blobs } = request else { panic!("{request:?}") };
+            carried += blobs.len();
+        }
+        assert_eq!((carried, requests.len()), (sizes.len() - 2 + 2 * MAX_DIGESTS, 6));
+    }
+
+    #[test]
+    fn too_much_in_a_request_is_refused() {
+        let digest = Digest::of(b"x");
+        for (request, what) in [
+            (BulkRequest::HasBlobs { digests: vec![digest; MAX_DIGESTS + 1] }, "4097 digests"),
+            (BulkRequest::PutSmall { blobs: vec![BlobData::default(); MAX_DIGESTS + 1] }, "4097 blobs"),
+            (
+                BulkRequest::PutSmall { blobs: vec![BlobData(vec![0; MAX_DATA]), BlobData(vec![0])] },
+                "262145 bytes",
+            ),
+        ] {
+            let error = request.check().unwrap_err().to_string();
+            assert!(error.starts_with(what), "{error}");
         }
     }
 }

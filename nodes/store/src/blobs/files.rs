@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use super::StoreError;
 use super::error::check_room;
 use super::writer::TOUCH_AFTER;
+use super::{BlobInfo, StoreError};
 use crate::{Digest, DigestWriter};
 
 /// The folder of large blobs, and the one where they are written before they have a name.
@@ -151,6 +151,29 @@ impl BlobFiles {
             }
         }
         Ok(())
+    }
+
+    /// Up to `limit` blobs whose digests come after `after`, in the order of digests.
+    pub(super) fn page(&self, after: Option<Digest>, limit: usize) -> Result<Vec<BlobInfo>, StoreError> {
+        let mut found = Vec::new();
+        let first = after.map_or(0, |digest| digest.as_bytes()[0]);
+        for fan_out in first..=u8::MAX {
+            let folder = self.folder.join(format!("{fan_out:02x}"));
+            let names = read_folder(&folder)?;
+            let mut digests: Vec<Digest> = names.iter().filter_map(|path| digest_of(&folder, path)).collect();
+            digests.retain(|digest| Some(*digest) > after);
+            digests.sort_unstable();
+            for digest in digests {
+                // Gone since it was listed: removed by a sweep.
+                let Some(metadata) = self.metadata(&self.place(&digest))? else { continue };
+                if found.len() >= limit {
+                    return Ok(found);
+                }
+                let touched = u64::try_from(metadata.mtime()).unwrap_or(0);
+                found.push(BlobInfo { digest, size: metadata.len(), touched });
+            }
+        }
+        Ok(found)
     }
 
     fn metadata(&self, path: &Path) -> Result<Option<fs::Metadata>, StoreError> {

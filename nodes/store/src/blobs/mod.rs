@@ -9,6 +9,7 @@
 
 mod error;
 mod files;
+mod list;
 mod lock;
 mod reader;
 mod small;

@@ -25,6 +25,7 @@ pub(super) fn open_writer(path: &Path, durable: bool) -> Result<Connection, Stor
     let form = Form {
         schema: SCHEMA,
         version: 1,
+        upgrades: &[],
         synchronous: if durable { "FULL" } else { "OFF" },
         // The writer checkpoints by itself, after it has answered those who wait.
         autocheckpoint: 0,

@@ -4,9 +4,16 @@
 //! the same transaction as the rows, so events that come again after a restart change nothing. Bodies of runs
 //! go into the blob store. A commit is not synced, as the log still has it all: [`History::flush`] syncs, and
 //! must be called before the log is truncated.
+//!
+//! Where a snapshot of the state came from a peer, the events before it never come: history knows the
+//! [gap](History::set_gap) and takes [what has changed](History::export) from a peer's history.
 
 mod body;
+mod copy;
 mod elements;
+mod gap;
+mod gone;
+mod place;
 mod project;
 mod query;
 mod referenced;
@@ -21,16 +28,20 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tidegate_scheduler::event::{Event, What};
 
+pub use copy::{CopyCursor, CopyError, CopyPiece, MAX_PIECE_BYTES};
 pub use query::{Cursor, EventFilter, NotACursor, Page, RunFilter};
 pub use rows::{AttemptRow, ElementRow, RunRow};
 
 use crate::sqlite::{self, Readers};
 use crate::{BlobStore, StoreError};
+use gap::Standing;
+use place::Place;
 
 /// Why history did not do what it was asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -46,12 +57,31 @@ pub enum HistoryError {
         /// The run's name.
         run: String,
     },
+    /// Events are missing that only a peer can give.
+    #[error(
+        "run history has come to entry {applied} and lacks what happened up to entry {needs}; \
+         it is behind until that has been copied from another controller"
+    )]
+    Behind {
+        /// The newest entry that is there.
+        applied: u64,
+        /// The entry up to which it must come.
+        needs: u64,
+    },
+    /// What came from a peer cannot be taken, or what is to be sent cannot be read.
+    #[error("run history cannot be copied from another controller: {0}")]
+    Copy(#[from] CopyError),
 }
 
 impl HistoryError {
     /// Whether it is for want of room: the same write may succeed once there is some.
     pub fn is_disk_full(&self) -> bool {
         matches!(self, HistoryError::Store(StoreError::DiskFull { .. }))
+    }
+
+    /// Whether it is because events are missing here; see [`History::is_behind`].
+    pub fn is_behind(&self) -> bool {
+        matches!(self, HistoryError::Behind { .. })
     }
 }
 
@@ -65,6 +95,8 @@ struct Inner {
     writer: Mutex<Writer>,
     readers: Readers,
     blobs: BlobStore,
+    /// What [`Writer::is_behind`] says, for those who do not wait for the writer.
+    behind: AtomicBool,
 }
 
 struct Writer {
@@ -73,13 +105,10 @@ struct Writer {
     applied: Place,
     /// The place of the last event given since the process started: it may lie before `applied`.
     given: Place,
-}
-
-/// A place in the log: how many events of an entry lie before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-struct Place {
-    index: u64,
-    events: u64,
+    /// Entries up to this one are missing, and come from a peer.
+    needs: Option<u64>,
+    /// How far a copy from a peer has come that is not finished.
+    copy: Option<CopyCursor>,
 }
 
 impl History {
@@ -92,13 +121,12 @@ impl History {
         if let Some(folder) = path.parent() {
             crate::blobs::sync_folder(folder)?;
         }
-        let applied = db
-            .query_row("SELECT log_index, events FROM applied", [], |row| {
-                Ok(Place { index: row.get(0)?, events: row.get(1)? })
-            })
-            .map_err(|e| StoreError::database(path, e))?;
-        let writer = Mutex::new(Writer { db, applied, given: Place::default() });
-        let inner = Inner { writer, readers: Readers::new(path.to_owned()), blobs };
+        let standing = Standing::read(&db).map_err(|e| StoreError::database(path, e))?;
+        let Standing { applied, needs, copy, floor: _ } = standing;
+        let writer = Writer { db, applied, given: Place::default(), needs, copy };
+        let behind = AtomicBool::new(writer.is_behind());
+        let readers = Readers::new(path.to_owned());
+        let inner = Inner { writer: Mutex::new(writer), readers, blobs, behind };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -106,11 +134,12 @@ impl History {
     /// come again from the first event of some entry on, and those already written change nothing.
     ///
     /// # Errors
-    /// When the database or the blob store cannot be written: none of the batch is there then, and it may be
-    /// given again.
+    /// [`HistoryError::Behind`] while events before these are missing, or when the database or the blob store
+    /// cannot be written: none of the batch is there then, and it may be given again.
     pub fn apply<E: Borrow<Event>>(&self, events: &[E]) -> Result<(), HistoryError> {
-        let mut writer = self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let Writer { db, applied, given } = &mut *writer;
+        let mut writer = self.writer();
+        writer.check_gap()?;
+        let Writer { db, applied, given, .. } = &mut *writer;
         let (mut at, mut new) = (*given, Vec::new());
         for event in events.iter().map(Borrow::borrow) {
             at = at.next(event.index);
@@ -150,9 +179,10 @@ impl History {
         Ok(())
     }
 
-    /// The index of the newest entry of which an event was written; 0 when there is none.
+    /// The index of the newest entry of which an event was written, or that was [marked](Self::mark); 0 when
+    /// there is none.
     pub fn applied_index(&self) -> u64 {
-        self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner).applied.index
+        self.writer().applied.index
     }
 
     /// Makes what was written durable: afterwards the log may be truncated up to it.
@@ -162,7 +192,8 @@ impl History {
     pub fn flush(&self) -> Result<(), HistoryError> {
         let path = self.inner.readers.path();
         // Held, so that no checkpoint moves pages between the two files meanwhile.
-        let writer = self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let writer = self.writer();
+        gone::prune(&writer.db, gone::KEPT).map_err(|e| StoreError::database(path, e))?;
         for file in [sqlite::beside(path, "-wal"), path.to_owned()] {
             match File::open(&file).and_then(|file| file.sync_all()) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => {
@@ -176,22 +207,12 @@ impl History {
     }
 }
 
-impl Place {
-    /// The place after one more event, of the entry `index`.
-    fn next(self, index: u64) -> Self {
-        let before = if index == self.index { self.events } else { 0 };
-        Self { index, events: before + 1 }
-    }
-}
-
 fn write(db: &mut Connection, events: &[(Place, &Event)], reached: Place) -> rusqlite::Result<()> {
     let transaction: Transaction<'_> = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for (place, event) in events {
         project::write(&transaction, place.events, event)?;
     }
-    transaction
-        .prepare_cached("UPDATE applied SET log_index = ?1, events = ?2")?
-        .execute((reached.index, reached.events))?;
+    gap::write_place(&transaction, reached)?;
     transaction.commit()
 }
 

@@ -10,6 +10,8 @@ use tidegate_scheduler::ids::{Fence, NodeId, RunId, Slot};
 use tidegate_scheduler::message::Report;
 
 use super::body;
+use super::gone::{self, Gone};
+use super::query::integer;
 use super::rows::{ending_name, pack};
 
 type Done = rusqlite::Result<()>;
@@ -37,8 +39,8 @@ pub(super) fn write(db: &Connection, position: u64, event: &Event) -> Done {
         What::CancelRequested { run, element } => {
             if element.is_none() {
                 at.db
-                    .prepare_cached("UPDATE runs SET cancel_requested = 1 WHERE run = ?1")?
-                    .execute([run.0])?;
+                    .prepare_cached("UPDATE runs SET cancel_requested = 1, changed = ?2 WHERE run = ?1")?
+                    .execute((run.0, at.index))?;
             }
             at.event(Some(*run), None, event)
         }
@@ -73,8 +75,8 @@ impl At<'_> {
         self.db
             .prepare_cached(
                 "INSERT OR REPLACE INTO runs (run, log_index, workspace, name, experiment, pool, display_name, elements,
-                     submit, submitted)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                     submit, submitted, changed)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?2)",
             )?
             .execute(params![
                 run.0,
@@ -99,8 +101,8 @@ impl At<'_> {
     fn started(&self, slot: Slot, fence: Fence, node: NodeId, attempt: u32) -> Done {
         self.db
             .prepare_cached(
-                "INSERT OR REPLACE INTO attempts (fence, log_index, run, element, attempt, node, placed)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                "INSERT OR REPLACE INTO attempts (fence, log_index, run, element, attempt, node, placed, changed)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?2)",
             )?
             .execute((fence.0, self.index, slot.run.0, slot.element, attempt, node.0, self.wall))?;
         Ok(())
@@ -115,15 +117,18 @@ impl At<'_> {
     fn attempt_over(&self, slot: Slot, fence: Fence, reason: Option<&str>, report: Option<&Report>) -> Done {
         let packed = report.map(pack).transpose()?;
         self.db
-            .prepare_cached("UPDATE attempts SET ended = ?2, reason = ?3, report = ?4 WHERE fence = ?1")?
-            .execute((fence.0, self.wall, reason, packed))?;
+            .prepare_cached(
+                "UPDATE attempts SET ended = ?2, reason = ?3, report = ?4, changed = ?5 WHERE fence = ?1",
+            )?
+            .execute((fence.0, self.wall, reason, packed, self.index))?;
         let started = report.map(|report| report.started.0).filter(|started| *started > 0);
         if let Some(started) = started {
             self.db
                 .prepare_cached(
-                    "UPDATE runs SET started = ?2 WHERE run = ?1 AND (started IS NULL OR started > ?2)",
+                    "UPDATE runs SET started = ?2, changed = ?3
+                     WHERE run = ?1 AND (started IS NULL OR started > ?2)",
                 )?
-                .execute((slot.run.0, started))?;
+                .execute((slot.run.0, started, self.index))?;
         }
         Ok(())
     }
@@ -144,11 +149,11 @@ impl At<'_> {
                 reason,
             ])?;
         let count = match ending {
-            Ending::Completed => "UPDATE runs SET completed = completed + 1 WHERE run = ?1",
-            Ending::Failed => "UPDATE runs SET failed = failed + 1 WHERE run = ?1",
-            Ending::Canceled => "UPDATE runs SET canceled = canceled + 1 WHERE run = ?1",
+            Ending::Completed => "UPDATE runs SET completed = completed + 1, changed = ?2 WHERE run = ?1",
+            Ending::Failed => "UPDATE runs SET failed = failed + 1, changed = ?2 WHERE run = ?1",
+            Ending::Canceled => "UPDATE runs SET canceled = canceled + 1, changed = ?2 WHERE run = ?1",
         };
-        self.db.prepare_cached(count)?.execute([slot.run.0])?;
+        self.db.prepare_cached(count)?.execute((slot.run.0, self.index))?;
         Ok(())
     }
 
@@ -179,10 +184,10 @@ impl At<'_> {
         if first < past {
             self.db
                 .prepare_cached(
-                    "INSERT OR REPLACE INTO canceled (run, first, past, log_index, ended)
-                     VALUES (?1, ?2, ?3, ?4, ?5)",
+                    "INSERT OR REPLACE INTO canceled (run, first, past, log_index, ended, changed)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 )?
-                .execute((run.0, first, past, index, ended))?;
+                .execute((run.0, first, past, index, ended, self.index))?;
         }
         Ok(())
     }
@@ -196,22 +201,22 @@ impl At<'_> {
     fn lose_attempt(&self, slot: Slot, reason: &str) -> Done {
         self.db
             .prepare_cached(
-                "UPDATE attempts SET ended = ?3, reason = ?4 WHERE run = ?1 AND element = ?2 AND ended IS NULL",
+                "UPDATE attempts SET ended = ?3, reason = ?4, changed = ?5
+                 WHERE run = ?1 AND element = ?2 AND ended IS NULL",
             )?
-            .execute((slot.run.0, slot.element, self.wall, reason))?;
+            .execute((slot.run.0, slot.element, self.wall, reason, self.index))?;
         Ok(())
     }
 
     fn run_ended(&self, run: RunId, ending: Ending) -> Done {
-        self.db.prepare_cached("UPDATE runs SET ended = ?2, ending = ?3 WHERE run = ?1")?.execute((
-            run.0,
-            self.wall,
-            ending_name(ending),
-        ))?;
+        self.db
+            .prepare_cached("UPDATE runs SET ended = ?2, ending = ?3, changed = ?4 WHERE run = ?1")?
+            .execute((run.0, self.wall, ending_name(ending), self.index))?;
         Ok(())
     }
 
     fn retried(&self, run: RunId, element: Option<u32>) -> Done {
+        gone::note(self.db, self.index, run, element.map_or(Gone::NotCompleted, Gone::Element))?;
         match element {
             Some(element) => {
                 self.db
@@ -228,9 +233,9 @@ impl At<'_> {
         }
         self.db
             .prepare_cached(
-                "UPDATE runs SET ended = NULL, ending = NULL, cancel_requested = 0 WHERE run = ?1",
+                "UPDATE runs SET ended = NULL, ending = NULL, cancel_requested = 0, changed = ?2 WHERE run = ?1",
             )?
-            .execute([run.0])?;
+            .execute((run.0, self.index))?;
         self.count_again(run)
     }
 
@@ -259,26 +264,17 @@ impl At<'_> {
                      canceled = (SELECT count(*) FROM elements e WHERE e.run = ?1 AND e.ending = 'Canceled')
                          + (SELECT coalesce(sum(c.past - c.first), 0) FROM canceled c WHERE c.run = ?1)
                          - (SELECT count(*) FROM canceled c JOIN elements e ON e.run = c.run
-                                AND e.element >= c.first AND e.element < c.past WHERE c.run = ?1)
+                                AND e.element >= c.first AND e.element < c.past WHERE c.run = ?1),
+                     changed = ?2
                  WHERE run = ?1",
             )?
-            .execute([run.0])?;
+            .execute((run.0, self.index))?;
         Ok(())
     }
 
     fn forgotten(&self, run: RunId) -> Done {
-        for delete in [
-            "DELETE FROM runs WHERE run = ?1",
-            "DELETE FROM tags WHERE run = ?1",
-            "DELETE FROM attempts WHERE run = ?1",
-            "DELETE FROM elements WHERE run = ?1",
-            "DELETE FROM canceled WHERE run = ?1",
-            "DELETE FROM events WHERE (log_index, position) IN
-                 (SELECT log_index, position FROM events WHERE run = ?1)",
-        ] {
-            self.db.prepare_cached(delete)?.execute([run.0])?;
-        }
-        Ok(())
+        gone::note(self.db, self.index, run, Gone::Run)?;
+        gone::drop_run(self.db, integer(run.0))
     }
 
     fn event(&self, run: Option<RunId>, node: Option<NodeId>, event: &Event) -> Done {

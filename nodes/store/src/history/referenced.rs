@@ -21,11 +21,32 @@ impl History {
     /// stored just before. Use an hour or more.
     ///
     /// # Errors
-    /// When the database or the blob store cannot be read or written. Nothing is removed unless all that is
-    /// referred to could be read.
+    /// [`HistoryError::Behind`], as what is missing may refer to any blob; or when the database or the blob store
+    /// cannot be read or written. Nothing is removed unless all that is referred to could be read.
     pub fn sweep_blobs(&self, untouched_for: Duration) -> Result<Removed, HistoryError> {
+        self.writer().check_gap()?;
         let referenced = self.referenced()?;
         Ok(self.inner.blobs.sweep(untouched_for, |digest| referenced.contains(digest))?)
+    }
+
+    /// The blobs that runs of this history refer to and that are not stored here, at most `limit`: after a copy
+    /// they are fetched from a peer. What the folders among them hold is only known, and named, once these are
+    /// here; so ask until there is none.
+    ///
+    /// # Errors
+    /// When the database or the blob store cannot be read.
+    pub fn missing_blobs(&self, limit: usize) -> Result<Vec<Digest>, HistoryError> {
+        let mut referenced: Vec<Digest> = self.referenced()?.into_iter().collect();
+        referenced.sort_unstable();
+        let mut missing = Vec::new();
+        for digests in referenced.chunks(PAGE as usize) {
+            missing.extend(self.inner.blobs.missing(digests)?);
+            if missing.len() >= limit {
+                missing.truncate(limit);
+                break;
+            }
+        }
+        Ok(missing)
     }
 
     /// Every digest that a run of this history refers to.

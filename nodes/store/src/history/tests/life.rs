@@ -142,7 +142,7 @@ fn a_body_that_is_not_its_digest_is_refused_whole() {
     let mut wrong = submission("wrong", 1, "{}");
     wrong.body = b"something else".to_vec();
     let good = submission("good", 1, "{}");
-    let submits = [good, wrong].map(|submit| Command::Client(ClientCommand::Submit(Box::new(submit))));
+    let submits = [good, wrong].map(|submit| client(ClientCommand::Submit(Box::new(submit))));
     let events = world.decide(submits.into());
     let before = world.dump();
     let error = world.history().apply(&events).unwrap_err();

@@ -1,9 +1,14 @@
 //! What history promises. The events are the scheduler's own: entries are applied to its real state.
 
+mod copy;
 mod life;
 mod lists;
 mod random;
+mod random_copy;
 mod retention;
+mod upgrade;
+
+use std::path::Path;
 
 use rusqlite::types::Value;
 use tempfile::TempDir;
@@ -53,7 +58,7 @@ impl World {
             idle_time_before_scale_down: Millis::seconds(120),
             provider: Vec::new(),
         };
-        world.enter(vec![Command::Client(ClientCommand::ApplyPool(Box::new(pool)))]);
+        world.enter(vec![client(ClientCommand::ApplyPool(Box::new(pool)))]);
         world.enter(vec![Command::Plan(PlanCommand::RequestNode { pool: PoolId(1) })]);
         let ready = Observation::NodeReady { node: NodeId(1), incarnation: 1 };
         world.enter(vec![Command::Observed(ready)]);
@@ -68,9 +73,7 @@ impl World {
     /// Closes the history and opens it again, as a restart does.
     fn reopen(&mut self) {
         self.history = None;
-        let options = StoreOptions { durable: false, ..StoreOptions::default() };
-        let blobs = BlobStore::open(self.folder.path().join("blobs"), options).unwrap();
-        self.history = Some(History::open(&self.folder.path().join("history.db"), blobs).unwrap());
+        self.history = Some(open(self.folder.path()));
     }
 
     /// The next entry of the log: applied to the state alone.
@@ -91,7 +94,7 @@ impl World {
 
     fn submit(&mut self, submit: Submit) -> RunId {
         let name = submit.name.clone();
-        self.enter(vec![Command::Client(ClientCommand::Submit(Box::new(submit)))]);
+        self.enter(vec![client(ClientCommand::Submit(Box::new(submit)))]);
         self.state.find_run("default", &name).unwrap().0
     }
 
@@ -107,28 +110,44 @@ impl World {
     }
 
     fn cancel(&mut self, name: &str, element: Option<u32>) {
-        self.enter(vec![Command::Client(ClientCommand::Cancel(select(name, element)))]);
+        self.enter(vec![client(ClientCommand::Cancel(select(name, element)))]);
     }
 
     fn retry(&mut self, name: &str, element: Option<u32>) {
-        self.enter(vec![Command::Client(ClientCommand::Retry(select(name, element)))]);
+        self.enter(vec![client(ClientCommand::Retry(select(name, element)))]);
     }
 
     /// Every row of every table, as text.
     fn dump(&self) -> String {
-        let db = rusqlite::Connection::open(self.folder.path().join("history.db")).unwrap();
-        let mut dump = String::new();
-        for table in ["applied", "runs", "tags", "attempts", "elements", "canceled", "events"] {
-            let mut rows = db.prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2")).unwrap();
-            let columns = rows.column_count();
-            let mut rows = rows.query([]).unwrap();
-            while let Some(row) = rows.next().unwrap() {
-                let values: Vec<Value> = (0..columns).map(|column| row.get(column).unwrap()).collect();
-                dump.push_str(&format!("{table} {values:?}\n"));
-            }
-        }
-        dump
+        dump(self.folder.path(), &["applied", "runs", "tags", "attempts", "elements", "canceled", "events"])
     }
+}
+
+/// Every row of these tables of the history in `folder`, as text.
+fn dump(folder: &Path, tables: &[&str]) -> String {
+    let db = rusqlite::Connection::open(folder.join("history.db")).unwrap();
+    let mut dump = String::new();
+    for table in tables {
+        let mut rows = db.prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2")).unwrap();
+        let columns = rows.column_count();
+        let mut rows = rows.query([]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            let values: Vec<Value> = (0..columns).map(|column| row.get(column).unwrap()).collect();
+            dump.push_str(&format!("{table} {values:?}\n"));
+        }
+    }
+    dump
+}
+
+/// Opens the history in `folder`.
+fn open(folder: &Path) -> History {
+    let options = StoreOptions { durable: false, ..StoreOptions::default() };
+    let blobs = BlobStore::open(folder.join("blobs"), options).unwrap();
+    History::open(&folder.join("history.db"), blobs).unwrap()
+}
+
+fn client(command: ClientCommand) -> Command {
+    Command::Client { key: None, command }
 }
 
 fn select(run: &str, element: Option<u32>) -> RunSelector {

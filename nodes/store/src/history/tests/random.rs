@@ -7,7 +7,7 @@ use tidegate_scheduler::state::elements::ElementState;
 
 use super::*;
 
-fn random_command(world: &World, random: &mut StdRng) -> Option<Command> {
+pub(super) fn random_command(world: &World, random: &mut StdRng) -> Option<Command> {
     let runs: Vec<(RunId, String, u32)> =
         world.state.runs().iter().map(|(id, run)| (id, run.name.to_string(), run.elements.count())).collect();
     let any = runs.choose(random);
@@ -20,7 +20,7 @@ fn random_command(world: &World, random: &mut StdRng) -> Option<Command> {
             let body = format!(r#"{{"tags": {{"n": "{}"}}}}"#, random.random_range(0..4));
             let retries = random.random_range(0..2);
             let submit = Submit { retries, ..submission(&name, count, &body) };
-            Command::Client(ClientCommand::Submit(Box::new(submit)))
+            client(ClientCommand::Submit(Box::new(submit)))
         }
         2..9 => {
             let (run, _, count) = any?;
@@ -46,11 +46,11 @@ fn random_command(world: &World, random: &mut StdRng) -> Option<Command> {
         }
         15..17 => {
             let (_, name, count) = any?;
-            Command::Client(ClientCommand::Cancel(select(name, one(random, *count))))
+            client(ClientCommand::Cancel(select(name, one(random, *count))))
         }
         17..19 => {
             let (_, name, count) = any?;
-            Command::Client(ClientCommand::Retry(select(name, one(random, *count))))
+            client(ClientCommand::Retry(select(name, one(random, *count))))
         }
         _ => Command::Plan(PlanCommand::Forget { runs: vec![any?.0] }),
     })
