@@ -1,8 +1,8 @@
 //! A program that uses the server over HTTP with the right token, from any thread, also while the server is away.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::{Answer, Cluster, http};
@@ -12,6 +12,7 @@ use crate::{Answer, Cluster, http};
 pub struct Caller {
     address: SocketAddr,
     token: String,
+    patience: Duration,
 }
 
 impl Cluster {
@@ -20,19 +21,44 @@ impl Cluster {
     /// # Errors
     /// As [`Cluster::token`].
     pub fn caller(&self) -> Result<Caller> {
-        Ok(Caller { address: self.address(), token: self.token()? })
+        Ok(Caller::new(self.address(), &self.token()?))
     }
 }
 
 impl Caller {
+    /// A program that uses the server at an address, with a token that it knows.
+    pub fn new(address: SocketAddr, token: &str) -> Caller {
+        Caller { address, token: token.to_owned(), patience: http::PATIENCE }
+    }
+
+    /// How long it waits to be connected and for each part of an answer, in place of 30 s.
+    pub fn patience(mut self, patience: Duration) -> Caller {
+        self.patience = patience;
+        self
+    }
+
+    /// The server's address.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Sends a request such as `PUT /api/v1/blobs/x`.
     ///
     /// # Errors
     /// No answer comes.
     pub fn send(&self, line: &str, body: &[u8]) -> Result<Answer> {
+        self.send_with(line, &[], body)
+    }
+
+    /// Sends a request with more headers.
+    ///
+    /// # Errors
+    /// No answer comes.
+    pub fn send_with(&self, line: &str, more: &[(&str, &str)], body: &[u8]) -> Result<Answer> {
         let host = self.address.to_string();
         let bearer = format!("Bearer {}", self.token);
-        http::request(self.address, line, &[("Host", &host), ("Authorization", &bearer)], body)
+        let headers = [&[("Host", host.as_str()), ("Authorization", &bearer)], more].concat();
+        http::request(self.address, line, &headers, body, self.patience)
     }
 
     /// Reads what is at a path below `/api/v1`.
@@ -53,6 +79,15 @@ impl Caller {
     /// No answer comes.
     pub fn post(&self, path: &str, body: &Value) -> Result<Answer> {
         self.send(&format!("POST /api/v1{path}"), body.to_string().as_bytes())
+    }
+
+    /// The attempts that are recorded of an element of a run.
+    ///
+    /// # Errors
+    /// No answer comes, or there is no such element.
+    pub fn attempts(&self, run: &str, element: u32) -> Result<Vec<Value>> {
+        let details: Value = self.get(&format!("/runs/{run}?element={element}"))?.json()?;
+        details["attempts"].as_array().cloned().with_context(|| format!("{details} has attempts"))
     }
 
     /// Reads a list to its end.

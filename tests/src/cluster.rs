@@ -139,7 +139,7 @@ impl Cluster {
     /// # Errors
     /// No answer comes.
     pub fn request(&self, line: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<http::Answer> {
-        http::request(self.address, line, headers, body)
+        http::request(self.address, line, headers, body, http::PATIENCE)
     }
 
     /// Kills the server by SIGKILL. Its nodes live on.

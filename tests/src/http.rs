@@ -30,6 +30,9 @@ impl Answer {
     }
 }
 
+/// How long an answer is waited for unless somebody says otherwise.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Sends one request, with exactly these headers besides the length of the body: a client that sends any `Host`,
 /// `Origin` or token, which well-behaved libraries do not let one do.
 pub(crate) fn request(
@@ -37,9 +40,12 @@ pub(crate) fn request(
     line: &str,
     headers: &[(&str, &str)],
     body: &[u8],
+    patience: Duration,
 ) -> Result<Answer> {
-    let mut stream = TcpStream::connect(server)?;
-    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    // Of connecting, sending and each part of the answer.
+    let mut stream = TcpStream::connect_timeout(&server, patience)?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
     let mut text = format!("{line} HTTP/1.1\r\n");
     for (name, value) in headers {
         text.push_str(&format!("{name}: {value}\r\n"));

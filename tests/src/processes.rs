@@ -7,13 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
-use rustix::{
-    io::Errno,
-    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
-};
+use anyhow::Result;
+use rustix::process::Signal;
 
-use crate::wait;
+use crate::handle::{self, Handle};
 
 /// The variable of a node's agent and keeper: the id of the node's folder.
 const NODE_MARK: &str = "TIDEGATE_NODE_MARK";
@@ -46,7 +43,7 @@ pub struct Process {
 impl Process {
     /// Whether it lives.
     pub fn is_alive(&self) -> bool {
-        stat(self.pid).is_some_and(|(started, ended)| started == self.started && !ended)
+        self.handle().is_alive()
     }
 
     /// Kills it by SIGKILL and waits until it is dead. To be dead already is as good.
@@ -54,8 +51,7 @@ impl Process {
     /// # Errors
     /// It does not die.
     pub fn kill(&self) -> Result<()> {
-        self.signal(Signal::KILL)?;
-        wait::until(&format!("the death of process {}", self.pid), || Ok((!self.is_alive()).then_some(())))
+        self.handle().kill()
     }
 
     /// Sends a signal, if it lives.
@@ -63,17 +59,11 @@ impl Process {
     /// # Errors
     /// The system refuses.
     pub fn signal(&self, signal: Signal) -> Result<()> {
-        let Some(pid) = Pid::from_raw(self.pid) else { return Ok(()) };
-        let sent = match pidfd_open(pid, PidfdFlags::empty()) {
-            // Looked at after the opening: if it is the same now, the descriptor is its own.
-            Ok(process) if self.is_alive() => pidfd_send_signal(process, signal),
-            Ok(_) => Ok(()),
-            Err(error) => Err(error),
-        };
-        match sent {
-            Ok(()) | Err(Errno::SRCH) => Ok(()),
-            Err(error) => Err(error).with_context(|| format!("cannot signal process {}", self.pid)),
-        }
+        self.handle().signal(signal)
+    }
+
+    fn handle(&self) -> Handle {
+        Handle { pid: self.pid, started: self.started }
     }
 }
 
@@ -104,9 +94,7 @@ fn folders_in(folder: &Path) -> Result<Vec<PathBuf>> {
 /// All living processes of the nodes with these folders, by role, then by process id.
 pub(crate) fn of_nodes(folders: &[(String, PathBuf)]) -> Result<Vec<Process>> {
     let mut found = BTreeSet::new();
-    for entry in fs::read_dir("/proc")? {
-        let name = entry?.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
+    for pid in handle::all()? {
         found.extend(look(pid, folders));
     }
     Ok(found.into_iter().collect())
@@ -114,8 +102,8 @@ pub(crate) fn of_nodes(folders: &[(String, PathBuf)]) -> Result<Vec<Process>> {
 
 /// The process, if it lives and belongs to one of the nodes.
 fn look(pid: i32, folders: &[(String, PathBuf)]) -> Option<Process> {
-    let (started, ended) = stat(pid)?;
-    if ended || pid.cast_unsigned() == std::process::id() {
+    let started = Handle::of(pid)?.started;
+    if pid.cast_unsigned() == std::process::id() {
         return None;
     }
     // What may not be read belongs to another user, and so to none of our nodes.
@@ -142,13 +130,4 @@ fn look(pid: i32, folders: &[(String, PathBuf)]) -> Option<Process> {
 fn arguments(pid: i32) -> Vec<String> {
     let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     line.split(|byte| *byte == 0).map(|argument| String::from_utf8_lossy(argument).into_owned()).collect()
-}
-
-/// When a process was started, in ticks since the kernel was; and whether it has ended and waits to be reaped.
-pub(crate) fn stat(pid: i32) -> Option<(u64, bool)> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The command's name, in parentheses, may hold anything, parentheses and spaces too.
-    let (_, rest) = stat.rsplit_once(") ")?;
-    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-    Some((fields.get(19)?.parse().ok()?, matches!(*fields.first()?, "Z" | "X")))
 }

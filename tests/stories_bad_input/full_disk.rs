@@ -1,75 +1,9 @@
 //! The disk fills up under the server, its nodes and their logs.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
-
-use anyhow::{Context, Result, bail};
-use tidegate_tests::{Cluster, wait};
+use anyhow::{Context, Result};
+use tidegate_tests::{Cluster, faults::SmallDisk, wait};
 
 use crate::{POOL, says};
-
-/// A small file system in memory, gone when dropped.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    /// `None`, and says so by name, where mounting is not allowed.
-    fn mount(story: &str, at: &Path, mib: u32) -> Result<Option<SmallDisk>> {
-        fs::create_dir(at)?;
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={mib}m,mode=700"), "tmpfs"])
-            .arg(at)
-            .output();
-        match mounted {
-            Ok(output) if output.status.success() => Ok(Some(SmallDisk(at.to_owned()))),
-            Ok(output) => {
-                eprintln!(
-                    "skipped: {story}: cannot mount a small disk: {}",
-                    String::from_utf8_lossy(&output.stderr)
-                );
-                Ok(None)
-            }
-            Err(error) => {
-                eprintln!("skipped: {story}: cannot mount a small disk: {error}");
-                Ok(None)
-            }
-        }
-    }
-
-    /// Makes it larger, as an administrator would.
-    fn grow(&self, mib: u32) -> Result<()> {
-        let grown =
-            Command::new("mount").args(["-o", &format!("remount,size={mib}m")]).arg(&self.0).output()?;
-        if !grown.status.success() {
-            bail!("the disk does not grow: {}", String::from_utf8_lossy(&grown.stderr));
-        }
-        Ok(())
-    }
-
-    /// Takes all that is left, into one file.
-    fn fill(&self) -> Result<PathBuf> {
-        let path = self.0.join("filler");
-        let filled = Command::new("dd")
-            .arg("if=/dev/zero")
-            .arg(format!("of={}", path.display()))
-            .arg("bs=64k")
-            .output()?;
-        if filled.status.success() {
-            bail!("the disk did not fill up");
-        }
-        Ok(path)
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let unmounted = Command::new("umount").arg(&self.0).status();
-        let gone = unmounted.is_ok_and(|status| status.success());
-        assert!(gone || std::thread::panicking(), "{} is still mounted", self.0.display());
-    }
-}
 
 fn job(cluster: &Cluster, command: &str) -> Result<String> {
     cluster.job(&format!("command: {command}\nenvironment: azureml:any\ncompute: small\n"))
@@ -81,7 +15,7 @@ fn a_run_that_fills_the_disk_ends_and_says_so_and_the_server_goes_on() -> Result
     let Some(disk) = SmallDisk::mount("a_run_that_fills_the_disk", &folder.path().join("disk"), 224)? else {
         return Ok(());
     };
-    let cluster = Cluster::options().data(disk.0.join("data")).up()?;
+    let cluster = Cluster::options().data(disk.path().join("data")).up()?;
     cluster.apply(POOL)?;
     cluster
         .tidegate(["submit", &job(&cluster, "echo before")?, "--name", "before", "--wait"])?
@@ -96,7 +30,7 @@ fn a_run_that_fills_the_disk_ends_and_says_so_and_the_server_goes_on() -> Result
     let refused = cluster.tidegate(["submit", &next])?.ended_with(3)?;
     says(&refused.stderr, &["no space left in", "free some space"]);
     wait::until_value("its command to end", || cluster.state("flood"), |state| state == "Finalizing")?;
-    disk.grow(700)?;
+    disk.resize(700)?;
     assert_eq!(cluster.wait_for_end_of("flood")?, "Failed");
     let run = cluster.run("flood")?;
     says(&run["notes"].to_string(), &["disk", "full", "may be incomplete"]);
@@ -122,12 +56,12 @@ fn a_full_disk_refuses_new_work_with_reason_and_takes_it_again_once_there_is_roo
     else {
         return Ok(());
     };
-    let mut cluster = Cluster::options().data(disk.0.join("data")).up()?;
+    let mut cluster = Cluster::options().data(disk.path().join("data")).up()?;
     cluster.apply(POOL)?;
     cluster
         .tidegate(["submit", &job(&cluster, "echo before")?, "--name", "before", "--wait"])?
         .succeeded()?;
-    let filler = disk.fill()?;
+    disk.fill()?;
     // What is accepted has to be written, and there is room for so much alone.
     let mut number = 0;
     let refused = wait::until("a submission to be refused", || {
@@ -147,7 +81,7 @@ fn a_full_disk_refuses_new_work_with_reason_and_takes_it_again_once_there_is_roo
     cluster.kill_controller()?;
     cluster.restart()?;
     assert_eq!(cluster.state("before")?, "Completed");
-    fs::remove_file(filler)?;
+    disk.empty()?;
     wait::until("a submission to be accepted again", || {
         let ended = cluster.tidegate(["submit", &next, "--name", "next"])?;
         Ok((ended.code == Some(0)).then_some(()))

@@ -8,13 +8,11 @@ use std::{
 
 use anyhow::{Context, Result};
 use rand::Rng;
-use tidegate_tests::{Cluster, chance, wait};
+use tidegate_tests::{Cluster, Tally, chance, wait};
 
 use crate::{
     clients::{Seen, submit},
-    load,
-    tally::Tally,
-    verdict,
+    load, verdict,
 };
 
 const KILLS: usize = 20;
@@ -52,7 +50,7 @@ fn agents_killed_twenty_times_under_load_lose_and_double_nothing() -> Result<()>
             let agents =
                 wait::until_value("an agent to kill", || cluster.agents(), |agents| !agents.is_empty())?;
             agents[chance.random_range(0..agents.len())].kill()?;
-            caught.push(tally.at_work()?);
+            caught.push(tally.at_work("short-")?);
             Ok(())
         });
         let ended = tally.release().and_then(|()| verdict::wait_for_all(&caller, &runs));

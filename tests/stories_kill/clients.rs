@@ -13,12 +13,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use tidegate_tests::{Caller, wait};
+use tidegate_tests::{Caller, Executions, Tally, wait};
 
-use crate::{
-    load::Planned,
-    tally::{Executions, Tally},
-};
+use crate::load::Planned;
 
 /// Pause of a client that got no answer.
 const AGAIN: Duration = Duration::from_millis(20);

@@ -12,13 +12,11 @@ use std::{
 
 use anyhow::{Context, Result};
 use rand::{Rng, rngs::StdRng};
-use tidegate_tests::{Cluster, chance, wait};
+use tidegate_tests::{Cluster, Tally, chance, wait};
 
 use crate::{
     clients::{Seen, submit, submit_by_hand, wait_by_hand},
-    load,
-    tally::Tally,
-    verdict,
+    load, verdict,
 };
 
 const KILLS: usize = 20;
@@ -147,7 +145,7 @@ fn kill_and_restart(shared: &Shared, gate: &Gate, tally: &Tally, chance: &mut St
         thread::sleep(Duration::from_millis(chance.random_range(0..longest)));
         let mut cluster = shared.lock();
         cluster.kill_controller()?;
-        caught.push(tally.at_work()?);
+        caught.push(tally.at_work("short-")?);
         gate.open(BATCH * (kill + 1));
         cluster.launch()?;
     }

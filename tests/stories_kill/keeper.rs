@@ -1,13 +1,12 @@
 //! A keeper is killed: what it owned cannot be trusted to be alone any more, so it is ended and queued again.
 
 use anyhow::{Context, Result};
-use tidegate_tests::{Cluster, wait};
+use tidegate_tests::{Cluster, Tally, wait};
 
 use crate::{
     clients::submit,
     load,
-    tally::Tally,
-    verdict::{attempts, completed, wait_for_all},
+    verdict::{completed, wait_for_all},
 };
 
 #[test]
@@ -45,7 +44,7 @@ fn runs_of_a_killed_keeper_are_queued_again_and_end() -> Result<()> {
     let mut twice = 0;
     for run in &runs {
         let executions = tally.of(&run.name, 0)?;
-        let recorded = attempts(&caller, &run.name, 0)?;
+        let recorded = caller.attempts(&run.name, 0)?;
         assert_eq!(completed(&recorded), 1, "{}: {recorded:?}", run.name);
         assert_eq!(executions.started.len(), recorded.len(), "{}: {executions:?} {recorded:?}", run.name);
         assert_eq!(executions.ended.len(), 1, "{}: {executions:?}", run.name);

@@ -2,31 +2,25 @@
 
 use rand::{Rng, rngs::StdRng};
 use serde_json::{Value, json};
-
-use crate::tally::Tally;
+use tidegate_tests::Tally;
 
 /// Runs that last through all crashes.
 const LASTING: usize = 6;
 /// One in so many runs is an array.
 const ARRAYS: usize = 8;
 
-/// Prints five lines, and is counted outside of the cluster.
+/// Prints five lines.
 const SHORT: &str = r#"
-f=$TALLY/$TIDEGATE_RUN.${TIDEGATE_ARRAY_INDEX:-0}
-echo "start $TIDEGATE_RUN ${TIDEGATE_ARRAY_INDEX:-0} $TIDEGATE_ATTEMPT" >> $f
 for line in 1 2 3 4; do echo "$TIDEGATE_RUN ${TIDEGATE_ARRAY_INDEX:-0} line $line"; done
 sleep ${{inputs.nap}}
 echo "$TIDEGATE_RUN ${TIDEGATE_ARRAY_INDEX:-0} done"
-echo "end $TIDEGATE_RUN ${TIDEGATE_ARRAY_INDEX:-0} $TIDEGATE_ATTEMPT" >> $f
 "#;
 
 /// Prints a line now and then until it is released.
 const LASTS: &str = r#"
-f=$TALLY/$TIDEGATE_RUN.0; at=0
-echo "start $TIDEGATE_RUN 0 $TIDEGATE_ATTEMPT" >> $f
+at=0
 while [ ! -e $TALLY/release ]; do at=$((at + 1)); echo "line $at"; sleep 0.25; done
 echo "done after $at"
-echo "end $TIDEGATE_RUN 0 $TIDEGATE_ATTEMPT" >> $f
 "#;
 
 /// One run to be submitted.
@@ -51,7 +45,7 @@ impl Planned {
     /// The job alone: JSON is YAML, so it serves as a file, too.
     pub(crate) fn job(&self, tally: &Tally) -> Value {
         let mut job = json!({
-            "command": if self.nap.is_some() { SHORT } else { LASTS },
+            "command": Tally::counted(if self.nap.is_some() { SHORT } else { LASTS }),
             "environment": "azureml:any",
             "compute": "azureml:busy",
             "resources": {"cpus": 1},

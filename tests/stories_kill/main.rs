@@ -6,5 +6,4 @@ mod clients;
 mod controller;
 mod keeper;
 mod load;
-mod tally;
 mod verdict;

@@ -2,14 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::Value;
-use tidegate_tests::{Caller, wait};
+use tidegate_tests::{Caller, Executions, Tally, wait};
 
-use crate::{
-    load::Planned,
-    tally::{Executions, Tally},
-};
+use crate::load::Planned;
 
 /// Waits until every run has completed.
 pub(crate) fn wait_for_all(caller: &Caller, runs: &[Planned]) -> Result<()> {
@@ -32,7 +29,7 @@ pub(crate) fn each_ran_once(caller: &Caller, tally: &Tally, runs: &[Planned]) ->
     let mut wrong = Vec::new();
     for run in runs {
         for element in 0..run.count {
-            let attempts = attempts(caller, &run.name, element)?;
+            let attempts = caller.attempts(&run.name, element)?;
             let executions = tally.of(&run.name, element)?;
             let once = Executions { started: vec![1], ended: vec![1] };
             if executions != once || attempts.len() != 1 || completed(&attempts) != 1 {
@@ -65,12 +62,6 @@ pub(crate) fn nothing_ran_again(
     assert_eq!(seen.len(), runs.len(), "every run was seen to end");
     assert_eq!(caller.list("/runs")?.len(), runs.len(), "no run is there twice");
     Ok(())
-}
-
-/// The attempts that are recorded of an element.
-pub(crate) fn attempts(caller: &Caller, run: &str, element: u32) -> Result<Vec<Value>> {
-    let details: Value = caller.get(&format!("/runs/{run}?element={element}"))?.json()?;
-    details["attempts"].as_array().cloned().with_context(|| format!("{details} has attempts"))
 }
 
 /// How many attempts are its result.
