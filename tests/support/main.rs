@@ -1,5 +1,7 @@
 //! The support library against a real server: what stories build on must itself hold.
 
+mod clients;
+
 use anyhow::Result;
 use tidegate_tests::{Cluster, wait};
 

@@ -66,7 +66,7 @@ pub enum Said {
         /// It was durable before.
         known: bool,
     },
-    /// Not now: 429, 502, 503 or 504.
+    /// Not now: 408, 429, 502, 503 or 504.
     Later(u16),
     /// Nothing: whether it was accepted is not known.
     Nothing(String),
@@ -267,7 +267,7 @@ impl ClientModel {
             Ok(answer) => match answer.status {
                 201 => Said::Acknowledged { known: false },
                 200 => Said::Acknowledged { known: true },
-                429 | 502..=504 => Said::Later(answer.status),
+                408 | 429 | 502..=504 => Said::Later(answer.status),
                 status => Said::Refused(format!("{status} {}", answer.body)),
             },
             Err(error) => Said::Nothing(format!("{error:#}")),
@@ -285,7 +285,7 @@ impl ClientModel {
                     submission.name, answer.body
                 ));
             }
-            Ok(answer) if matches!(answer.status, 200 | 429 | 502..=504) => {}
+            Ok(answer) if matches!(answer.status, 200 | 408 | 429 | 502..=504) => {}
             Ok(answer) => {
                 self.complain(format!("{} cannot be read from server {server}: {answer:?}", submission.name));
             }

@@ -1,6 +1,7 @@
 //! Clocks that are wrong: they jump or run too fast in one process, while all others keep the right time.
 
 use std::{
+    ffi::OsString,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -64,12 +65,21 @@ impl Clock {
 
     /// Has a command see this clock when it is started.
     pub fn apply<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        command.env("LD_PRELOAD", &self.library);
-        command.env("FAKETIME_TIMESTAMP_FILE", &self.file).env("FAKETIME_NO_CACHE", "1");
-        match self.faked {
-            Faked::Wall => command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
-            Faked::WallAndMonotonic => command.env_remove("FAKETIME_DONT_FAKE_MONOTONIC"),
-        }
+        command.envs(self.variables())
+    }
+
+    /// The variables by which a process sees this clock, for what is not started by a command of one's own.
+    pub fn variables(&self) -> Vec<(&'static str, OsString)> {
+        let mut all = vec![
+            ("LD_PRELOAD", self.library.clone().into_os_string()),
+            ("FAKETIME_TIMESTAMP_FILE", self.file.clone().into_os_string()),
+            ("FAKETIME_NO_CACHE", "1".into()),
+        ];
+        all.push(match self.faked {
+            Faked::Wall => ("FAKETIME_DONT_FAKE_MONOTONIC", "1".into()),
+            Faked::WallAndMonotonic => ("FAKETIME_DONT_FAKE_MONOTONIC", "0".into()),
+        });
+        all
     }
 
     /// Lets the clock jump: from now on it is so many seconds ahead of the right time, or behind it.
