@@ -9,7 +9,7 @@ use crate::state::State;
 use serde::{Deserialize, Serialize};
 
 /// One thing to do.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub enum Effect {
     /// Write to the durable log, sync, then answer `Input::Persisted`. Nothing that depends on it has been
     /// let out yet.
@@ -80,6 +80,7 @@ pub enum Effect {
         /// Where it stands in the log.
         point: SnapshotPoint,
         /// A fork: later changes do not reach it.
+        #[serde(serialize_with = "as_hash")]
         state: Box<State>,
     },
     /// The durable log up to and with this index is no longer needed.
@@ -87,6 +88,11 @@ pub enum Effect {
         /// The last index to drop.
         index: u64,
     },
+}
+
+/// Effects are only ever written down to be compared.
+fn as_hash<S: serde::Serializer>(state: &State, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(state.hash())
 }
 
 /// What came of a client's command.

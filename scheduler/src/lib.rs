@@ -25,6 +25,7 @@ pub mod mutants;
 pub mod pages;
 pub mod plan;
 mod reactor;
+pub mod record;
 pub mod refusal;
 pub mod resources;
 pub mod state;

@@ -50,7 +50,7 @@ impl fmt::Display for Millis {
 pub struct WallMicros(pub u64);
 
 /// The moment at which an input arrived, as the driver's clocks tell it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Moment {
     /// Monotonic, since the driver started.
     pub elapsed: Millis,

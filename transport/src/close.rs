@@ -21,6 +21,8 @@ pub enum CloseCode {
     Handshake,
     /// A newer link with the same peer takes this one's place.
     Replaced,
+    /// The peer is no longer of this cluster.
+    Removed,
     /// A code of a newer build.
     Other(u32),
 }
@@ -35,6 +37,7 @@ impl CloseCode {
             Self::Violation => 4,
             Self::Handshake => 5,
             Self::Replaced => 6,
+            Self::Removed => 7,
             Self::Other(code) => code,
         })
     }
@@ -48,6 +51,7 @@ impl CloseCode {
             4 => Self::Violation,
             5 => Self::Handshake,
             6 => Self::Replaced,
+            7 => Self::Removed,
             code => Self::Other(code),
         }
     }

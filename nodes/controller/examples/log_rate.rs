@@ -124,6 +124,7 @@ fn persist(first: u64, count: usize, len: usize) -> Persist {
         hard_state,
         entries: (first..first + count as u64).map(entry).collect(),
         must_sync: true,
+        ..Persist::default()
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a controller must be told.
 
-use crate::disk::LogOptions;
+use crate::disk::{DataFolder, LogOptions};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -35,8 +35,17 @@ pub struct ControllerConfig {
     pub data: PathBuf,
     /// The cluster's name, in certificates.
     pub cluster: String,
-    /// Where workers connect. Port 0 takes a free one at the first start, and the same one ever after.
+    /// Where workers and other controllers connect. Port 0 takes a free one at the first start, and the same one ever
+    /// after.
     pub listen: SocketAddr,
+    /// The `ip:port` told to others instead of `listen`, where that is not what they see.
+    pub advertise: Option<SocketAddr>,
+    /// The base URL of the HTTP server that is told to others; empty for none.
+    pub http: String,
+    /// The folder of local nodes, which controllers of one machine share; `nodes` in the data folder when absent.
+    pub nodes: Option<PathBuf>,
+    /// Where all that the core is told is recorded, for a replay.
+    pub record: Option<PathBuf>,
     /// The core's bounds and time-outs.
     pub limits: Limits,
     /// The durable log's.
@@ -48,4 +57,11 @@ pub struct ControllerConfig {
     pub worker_program: (PathBuf, Vec<OsString>),
     /// Writes a node's `worker.toml`, and what that names.
     pub set_up_node: SetUpNode,
+}
+
+impl ControllerConfig {
+    /// The folder of local nodes.
+    pub(crate) fn nodes_folder(&self, folder: &DataFolder) -> PathBuf {
+        self.nodes.clone().unwrap_or_else(|| folder.nodes())
+    }
 }

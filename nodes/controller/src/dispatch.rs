@@ -1,6 +1,6 @@
 //! Every effect to the mailbox of the one who does it; no policy.
 
-use crate::actors::core::{Answer, CoreActor};
+use crate::actors::core::{CoreActor, Told};
 use crate::actors::disk::{Compact, DiskActor, Write};
 use crate::actors::history::{HistoryActor, Record};
 use crate::actors::link::Tell;
@@ -8,11 +8,13 @@ use crate::actors::pool::Pools;
 use crate::actors::snapshot;
 use crate::bodies::Bodies;
 use crate::disk::SnapshotStore;
+use crate::fatal::Removed;
 use crate::links::Links;
+use crate::peers::Peers;
+use crate::replicate::{self, Places, history::Copying};
 use actix::Addr;
 use std::sync::Arc;
 use tidegate_scheduler::event::{Event, What};
-use tidegate_scheduler::ids::ClientToken;
 use tidegate_scheduler::{Effect, State};
 use tokio::sync::{broadcast, watch};
 
@@ -21,30 +23,47 @@ pub(crate) struct Wiring {
     pub(crate) disk: Addr<DiskActor>,
     pub(crate) history: Addr<HistoryActor>,
     pub(crate) links: Links,
+    pub(crate) peers: Peers,
+    pub(crate) places: Places,
+    pub(crate) copying: Copying,
+    pub(crate) removed: Removed,
     pub(crate) pools: Pools,
     pub(crate) bodies: Bodies,
     pub(crate) snapshots: SnapshotStore,
     pub(crate) events: broadcast::Sender<Arc<Event>>,
     pub(crate) phases: watch::Sender<u64>,
+    /// Who votes: blobs are stored by a majority of them.
+    pub(crate) voters: watch::Sender<Vec<u64>>,
 }
 
 impl Wiring {
-    /// Hands one effect on; gives back an answer for a client, whom the caller knows.
-    pub(crate) fn dispatch(
-        &mut self,
-        effect: Effect,
-        state: &State,
-        core: &Addr<CoreActor>,
-    ) -> Option<(ClientToken, Answer)> {
+    /// Hands one effect on; gives back what is for a client or a reader, whom the caller knows.
+    pub(crate) fn dispatch(&mut self, effect: Effect, state: &State, core: &Addr<CoreActor>) -> Option<Told> {
         match effect {
             Effect::Persist(persist) => self.disk.do_send(Write(persist)),
+            Effect::SendPeer { to, message } => drop(self.peers.send(to, &message)),
+            Effect::SendSnapshot { to, message } => {
+                replicate::snapshots::send(to, *message, self.snapshots.clone(), &self.peers, core.clone());
+            }
+            Effect::Lead { term } => {
+                tracing::info!(term, "this controller leads");
+                self.pools.lead(state);
+            }
+            Effect::Follow => {
+                tracing::info!("this controller no longer leads");
+                self.pools.follow();
+            }
+            Effect::Members => self.places.follow(state, &self.peers),
+            Effect::Installed { index } => self.copying.needed(index),
+            Effect::Removed => self.removed.report(),
+            Effect::Readable { token } => return Some(Told::Reader(token)),
             Effect::SendWorker { node, message } => {
                 if let Some(link) = self.links.actor(node) {
                     link.do_send(Tell(message));
                 }
             }
             Effect::Provision { node } | Effect::Release { node } => self.pools.mark(state, node),
-            Effect::Reply { token, result } => return Some((token, result)),
+            Effect::Reply { token, result } => return Some(Told::Client(token, result)),
             Effect::Record(event) => self.record(event),
             Effect::Snapshot { point, state } => {
                 snapshot::save(point, *state, self.snapshots.clone(), self.history.clone(), core.clone());
@@ -62,6 +81,17 @@ impl Wiring {
         self.history.do_send(Record(event.clone()));
         // Nobody may be listening.
         drop(self.events.send(event));
+    }
+
+    /// Tells those who store blobs who votes, if that has changed.
+    pub(crate) fn tell_voters(&self, voters: &[u64]) {
+        self.voters.send_if_modified(|known| {
+            let differs = known != voters;
+            if differs {
+                *known = voters.to_vec();
+            }
+            differs
+        });
     }
 
     /// Tells those who show runs that a worker said how far one is.

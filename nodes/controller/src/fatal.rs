@@ -2,6 +2,31 @@
 
 use tokio::sync::watch;
 
+/// Told when this controller is no longer of the cluster; clones share it.
+#[derive(Clone, Debug)]
+pub struct Removed(watch::Sender<bool>);
+
+impl Default for Removed {
+    fn default() -> Self {
+        Removed(watch::Sender::new(false))
+    }
+}
+
+impl Removed {
+    /// Tells it.
+    pub(crate) fn report(&self) {
+        if !self.0.send_replace(true) {
+            tracing::warn!("this controller was removed from the cluster");
+        }
+    }
+
+    /// Waits for it.
+    pub async fn happened(&self) {
+        // This handle is itself a sender: the wait ends only when it is told.
+        drop(self.0.subscribe().wait_for(|removed| *removed).await);
+    }
+}
+
 /// Where it is told; clones share it.
 #[derive(Clone, Debug)]
 pub struct Fatal(watch::Sender<Option<String>>);

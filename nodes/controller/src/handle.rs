@@ -1,22 +1,34 @@
 //! What others hold of a controller that runs: ask, read, and watch.
 
-use crate::actors::core::{Ask, CoreActor, DrainAll, LetGo, Read, WhenReady};
+use crate::actors::core::{Ask, CoreActor, DrainAll, Happened, LetGo, Read, WhenReadable};
 use crate::actors::history::{Flush, HistoryActor, Settle};
+use crate::bundle::{BundleError, JoinBundle};
 use crate::disk::DataFolder;
+use crate::leadership::Leadership;
 use crate::links::Links;
+use crate::member::Membership;
+use crate::peers::Peers;
+use crate::replicate::blobs::ReplicatedBlobs;
+use crate::replicate::forward::{self, ForwardError, ForwardHandler, Forwarding};
 use actix::Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use thiserror::Error;
 use tidegate_provider::{Catalogue, LocalSettings};
 use tidegate_scheduler::command::ClientCommand;
 use tidegate_scheduler::event::Event;
-use tidegate_scheduler::ids::{Fence, NodeId};
-use tidegate_scheduler::{Core, Outcome, Refusal};
+use tidegate_scheduler::ids::{ControllerId, Fence, NodeId, RequestKey};
+use tidegate_scheduler::{Core, Input, Outcome, Refusal};
+use tidegate_store::History;
+use tidegate_store::peer_wire::HttpRequest;
 use tidegate_store::wire::{BlobData, BulkReply, BulkRequest, LogStream};
-use tidegate_store::{BlobStore, History};
 use tidegate_transport::endpoint::Endpoint;
+use tidegate_transport::tls::ClusterCa;
 use tokio::sync::{broadcast, oneshot, watch};
+
+/// How long giving leadership away may take.
+const TRANSFER: Duration = Duration::from_secs(2);
 
 /// A controller that runs; clones share it.
 #[derive(Clone)]
@@ -26,12 +38,17 @@ pub(crate) struct Parts {
     pub(crate) core: Addr<CoreActor>,
     pub(crate) history_actor: Addr<HistoryActor>,
     pub(crate) history: History,
-    pub(crate) blobs: BlobStore,
+    pub(crate) blobs: ReplicatedBlobs,
     pub(crate) links: Links,
     pub(crate) catalogue: Catalogue,
     pub(crate) folder: PathBuf,
     pub(crate) events: broadcast::Sender<Arc<Event>>,
     pub(crate) phases: watch::Sender<u64>,
+    pub(crate) leadership: watch::Sender<Leadership>,
+    pub(crate) peers: Peers,
+    pub(crate) ca: Arc<ClusterCa>,
+    pub(crate) member: Membership,
+    pub(crate) forwarded: forward::Handler,
     pub(crate) endpoint: Endpoint,
     /// Held for as long as anybody may write.
     pub(crate) lock: DataFolder,
@@ -70,18 +87,95 @@ pub enum LogPiece {
     },
 }
 
+/// Another controller cannot be let in.
+#[derive(Debug, Error)]
+pub enum InviteError {
+    /// The cluster refuses.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Its certificate cannot be made.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// This controller stops.
+    #[error(transparent)]
+    Stopping(Stopping),
+}
+
 impl Controller {
-    /// Waits until it leads and has applied all that came before: until it can answer.
-    pub(crate) async fn ready(&self) -> Result<(), Stopping> {
-        let (ready, is_ready) = oneshot::channel();
-        self.0.core.do_send(WhenReady(ready));
-        is_ready.await.map_err(|_| Stopping)
+    /// Waits until somebody leads whom this controller knows, and who can answer if it is this one.
+    pub(crate) async fn settled(&self) -> Result<(), Stopping> {
+        let settled = |now: &Leadership| now.leading || now.leader.is_some_and(|leader| leader != now.own);
+        self.leadership().wait_for(settled).await.map(drop).map_err(|_| Stopping)
     }
 
-    /// Asks for a change; once this answers `Ok` it is durable.
-    pub async fn ask(&self, command: ClientCommand) -> Result<Outcome, Refusal> {
+    /// Who leads, now and whenever it changes.
+    pub fn leadership(&self) -> watch::Receiver<Leadership> {
+        self.0.leadership.subscribe()
+    }
+
+    /// Whose data folder this is.
+    pub fn membership(&self) -> &Membership {
+        &self.0.member
+    }
+
+    /// Returns once this controller's state holds all that was committed, by whichever leader, before this was
+    /// called. Waits while nobody leads.
+    pub async fn readable(&self) -> Result<(), Stopping> {
+        let (readable, is_readable) = oneshot::channel();
+        self.0.core.do_send(WhenReadable(readable));
+        is_readable.await.map_err(|_| Stopping)
+    }
+
+    /// Lets another controller join: gives what it needs. The secret in it is not kept, and an invitation that is lost
+    /// is made anew with the same key.
+    pub async fn invite(
+        &self,
+        key: Option<RequestKey>,
+        voter: bool,
+        replaces: Option<ControllerId>,
+    ) -> Result<JoinBundle, InviteError> {
+        let id = match self.ask(key, ClientCommand::AddController { voter, replaces }).await? {
+            Outcome::Controller { id } => id,
+            Outcome::Submitted { .. } | Outcome::Touched { .. } | Outcome::Done => {
+                return Err(InviteError::Refused(Refusal::Unavailable("no number was given".to_owned())));
+            }
+        };
+        let table = |core: &Core| -> Vec<(u64, String)> {
+            let known = core.state().controllers();
+            let known = known.filter(|(_, other)| !other.card.address.is_empty());
+            known.map(|(id, other)| (id.0, other.card.address.clone())).collect()
+        };
+        let peers = self.read(table).await.map_err(InviteError::Stopping)?;
+        Ok(JoinBundle::make(&self.0.ca, id.0, self.0.member.founders.clone(), peers)?)
+    }
+
+    /// Gives leadership away: to this controller, or to the one that has come furthest. Returns once this one no longer
+    /// leads, which may take an election's time; `false` when it still does.
+    pub async fn transfer(&self, to: Option<ControllerId>) -> bool {
+        let mut leadership = self.leadership();
+        if !leadership.borrow().leading {
+            return true;
+        }
+        self.0.core.do_send(Happened(Input::Transfer { to }));
+        let given = leadership.wait_for(|now| !now.leading);
+        matches!(tokio::time::timeout(TRANSFER, given).await, Ok(Ok(_)))
+    }
+
+    /// Passes a client's request on to another controller.
+    pub async fn forward(&self, to: ControllerId, head: HttpRequest) -> Result<Forwarding, ForwardError> {
+        Forwarding::begin(&self.0.peers, to, head).await
+    }
+
+    /// Answers what other controllers pass on; said once.
+    pub fn on_forwarded(&self, handler: ForwardHandler) {
+        self.0.forwarded.set(handler);
+    }
+
+    /// Asks for a change; once this answers `Ok` it is durable on a majority. The same key asks for the same thing again,
+    /// and changes nothing a second time.
+    pub async fn ask(&self, key: Option<RequestKey>, command: ClientCommand) -> Result<Outcome, Refusal> {
         let (answer, answered) = oneshot::channel();
-        self.0.core.do_send(Ask { command, answer });
+        self.0.core.do_send(Ask { key, command, answer });
         answered.await.unwrap_or_else(|_| Err(Refusal::Unavailable(Stopping.to_string())))
     }
 
@@ -103,8 +197,8 @@ impl Controller {
         self.0.history_actor.send(Settle).await.map_err(|_| Stopping)
     }
 
-    /// The blobs.
-    pub fn blobs(&self) -> &BlobStore {
+    /// The blobs, as controllers keep them together.
+    pub fn blobs(&self) -> &ReplicatedBlobs {
         &self.0.blobs
     }
 
@@ -164,13 +258,19 @@ impl Controller {
         drop(drained.await);
     }
 
-    /// Lets go of nodes and links, in this order, and writes history out.
+    /// Gives leadership away if somebody can take it, lets go of nodes and links, and writes history out.
     pub(crate) async fn stop(&self) {
+        let alone = |core: &Core| core.members().is_alone(core.id().0);
+        if let Ok(false) = self.read(alone).await
+            && !self.transfer(None).await
+        {
+            tracing::warn!("nobody took leadership over");
+        }
         let (done, let_go) = oneshot::channel();
         self.0.core.do_send(LetGo(done));
         drop(let_go.await);
         self.0.endpoint.close("the controller is stopping").await;
-        match self.0.history_actor.send(Flush).await {
+        match self.0.history_actor.send(Flush(None)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "run history could not be written out"),
             Err(error) => tracing::warn!(%error, "run history is gone"),

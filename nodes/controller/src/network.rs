@@ -1,22 +1,21 @@
-//! Where workers connect: the cluster's authority, the controller's own certificate, and its port.
+//! Where workers and other controllers connect: the cluster's authority, the controller's own certificate, and its port.
 
+use crate::bundle::{VALID, certificate_name};
 use crate::config::ControllerConfig;
 use crate::disk::DataFolder;
+use crate::member::{self, Membership};
 use actix::Arbiter;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 use thiserror::Error;
 use tidegate_transport::config::Config;
 use tidegate_transport::endpoint::Endpoint;
 use tidegate_transport::error::{BindError, TlsError};
 use tidegate_transport::tls::{ClusterCa, Identity, Role};
 use tokio::sync::oneshot;
-
-/// How long a controller's certificate is valid; a start in its second half makes a new one.
-const VALID: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Why workers could not connect.
 #[derive(Debug, Error)]
@@ -37,6 +36,9 @@ pub enum NetworkError {
         /// The system's answer.
         source: io::Error,
     },
+    /// The folder's own word of whose it is.
+    #[error(transparent)]
+    Membership(#[from] member::MembershipError),
     /// The thread that should bind ended.
     #[error("the network thread ended before it had bound its port")]
     Thread,
@@ -45,19 +47,24 @@ pub enum NetworkError {
 pub(crate) struct Network {
     pub(crate) endpoint: Endpoint,
     pub(crate) ca: Arc<ClusterCa>,
-    /// The file that tells workers where controllers are.
-    pub(crate) controllers: PathBuf,
+    /// The file that tells the workers of this machine where controllers are.
+    pub(crate) controllers: ControllersFile,
+    /// Where this controller is bound.
+    pub(crate) address: SocketAddr,
 }
 
 pub(crate) async fn open(
     folder: &DataFolder,
     config: &ControllerConfig,
+    member: &Membership,
     thread: &Arbiter,
 ) -> Result<Network, NetworkError> {
-    let ca = Arc::new(authority(&folder.tls(), &config.cluster)?);
-    let identity = identity(&folder.tls(), &ca)?;
-    let controllers = folder.nodes().join("controllers");
-    let address = SocketAddr::new(config.listen.ip(), port(config.listen, &controllers));
+    let ca = Arc::new(authority(&folder.tls(), &member.cluster)?);
+    let identity = identity(&folder.tls(), &ca, member.id)?;
+    let controllers = ControllersFile::of(&config.nodes_folder(folder), member.id);
+    let seeds = member::read_peers(folder.path())?;
+    let known = seeds.iter().find(|(id, _)| *id == member.id).and_then(|(_, at)| at.parse().ok());
+    let address = SocketAddr::new(config.listen.ip(), port(config.listen, known));
     let endpoint = match bind(address, &identity, &ca, thread).await {
         // The port of the last life may be taken by now; workers read the file again before they connect.
         Err(NetworkError::Bind(_)) if config.listen.port() == 0 && address.port() != 0 => {
@@ -65,9 +72,36 @@ pub(crate) async fn open(
         }
         bound => bound?,
     };
-    let bound = endpoint.local_addr().map_err(|source| file("read the address of", &controllers, source))?;
-    write_address(&controllers, bound)?;
-    Ok(Network { endpoint, ca, controllers })
+    let path = &controllers.path;
+    let address = endpoint.local_addr().map_err(|source| file("read the address of", path, source))?;
+    Ok(Network { endpoint, ca, controllers, address })
+}
+
+/// The file that tells the workers of this machine where controllers are; controllers of one machine share it.
+#[derive(Clone, Debug)]
+pub(crate) struct ControllersFile {
+    path: PathBuf,
+    aside: PathBuf,
+}
+
+impl ControllersFile {
+    fn of(nodes: &Path, id: u64) -> ControllersFile {
+        ControllersFile { path: nodes.join("controllers"), aside: nodes.join(format!("controllers.c{id}")) }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Written aside and renamed: a worker that reads it just now sees the old or the new one.
+    pub(crate) fn write(&self, addresses: &[(u64, String)]) -> Result<(), NetworkError> {
+        let text: String = addresses.iter().map(|(_, address)| format!("{address}\n")).collect();
+        if std::fs::read_to_string(&self.path).is_ok_and(|known| known == text) {
+            return Ok(());
+        }
+        std::fs::write(&self.aside, text).map_err(|source| file("write", &self.aside, source))?;
+        std::fs::rename(&self.aside, &self.path).map_err(|source| file("rename to", &self.path, source))
+    }
 }
 
 fn authority(folder: &Path, cluster: &str) -> Result<ClusterCa, NetworkError> {
@@ -82,7 +116,7 @@ fn authority(folder: &Path, cluster: &str) -> Result<ClusterCa, NetworkError> {
 
 /// The same one in each life while it is valid for long: a worker whose controller was killed learns at once
 /// that its connection is gone, because both lives derive the same reset tokens from it.
-fn identity(folder: &Path, ca: &ClusterCa) -> Result<Identity, NetworkError> {
+fn identity(folder: &Path, ca: &ClusterCa, id: u64) -> Result<Identity, NetworkError> {
     let path = folder.join("controller.pem");
     if path.exists() {
         let kept = Identity::load(&path)?;
@@ -90,19 +124,17 @@ fn identity(folder: &Path, ca: &ClusterCa) -> Result<Identity, NetworkError> {
             return Ok(kept);
         }
     }
-    let identity = ca.issue(Role::Controller, "c1", VALID)?;
+    let identity = ca.issue(Role::Controller, &certificate_name(id), VALID)?;
     identity.save(&path)?;
     Ok(identity)
 }
 
 /// The port asked for; for 0, the one of the last life.
-fn port(listen: SocketAddr, controllers: &Path) -> u16 {
-    if listen.port() != 0 {
-        return listen.port();
+fn port(listen: SocketAddr, known: Option<SocketAddr>) -> u16 {
+    match listen.port() {
+        0 => known.map_or(0, |address| address.port()),
+        port => port,
     }
-    let known = std::fs::read_to_string(controllers).ok();
-    let address = known.and_then(|text| text.lines().next()?.parse::<SocketAddr>().ok());
-    address.map_or(0, |address| address.port())
 }
 
 async fn bind(
@@ -114,8 +146,8 @@ async fn bind(
     let (done, bound) = oneshot::channel();
     let (identity, ca) = (identity.clone(), ca.cert().clone());
     thread.spawn(async move {
-        let config =
-            Config { accept: vec![Role::Worker], build: crate::BUILD.to_owned(), ..Config::default() };
+        let accept = vec![Role::Worker, Role::Controller];
+        let config = Config { accept, build: crate::BUILD.to_owned(), ..Config::default() };
         // Whoever asked waits for it.
         drop(done.send(Endpoint::bind(address, &identity, &ca, config)));
     });
@@ -124,11 +156,4 @@ async fn bind(
 
 fn file(action: &'static str, path: &Path, source: io::Error) -> NetworkError {
     NetworkError::File { action, path: path.to_owned(), source }
-}
-
-/// Written aside and renamed: a worker that reads it just now sees the old or the new one.
-fn write_address(path: &Path, address: SocketAddr) -> Result<(), NetworkError> {
-    let aside = path.with_extension("new");
-    std::fs::write(&aside, format!("{address}\n")).map_err(|source| file("write", &aside, source))?;
-    std::fs::rename(&aside, path).map_err(|source| file("rename to", path, source))
 }

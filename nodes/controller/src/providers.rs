@@ -38,10 +38,11 @@ impl Providers {
         folder: PathBuf,
         ca: Arc<ClusterCa>,
         controllers: PathBuf,
+        cluster: &str,
         config: &ControllerConfig,
     ) -> Providers {
         let node =
-            NodeKit { ca, controllers, cluster: config.cluster.clone(), set_up: config.set_up_node.clone() };
+            NodeKit { ca, controllers, cluster: cluster.to_owned(), set_up: config.set_up_node.clone() };
         let (program, arguments) = config.worker_program.clone();
         Providers { folder, program, arguments, node }
     }

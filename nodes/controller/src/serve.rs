@@ -1,7 +1,8 @@
-//! Serving a worker's blobs: those that come with an end, and those on bulk streams.
+//! Serving blobs: those that come with a worker's end, and those on bulk streams of workers and other controllers.
 
 use crate::actors::core::Happened;
 use crate::actors::link::Shared;
+use crate::replicate::blobs::ReplicatedBlobs;
 use std::io::{Read, Seek, SeekFrom};
 use tidegate_scheduler::Input;
 use tidegate_scheduler::ids::NodeId;
@@ -24,26 +25,31 @@ pub(crate) fn ended(node: NodeId, report: Box<Report>, blobs: Vec<Vec<u8>>, link
         let message = FromWorker::Ended(report);
         return shared.core.do_send(Happened(Input::Worker { node, message }));
     }
-    actix_rt::task::spawn_blocking(move || match keep(&report, blobs, &shared.blobs) {
-        Ok(()) => {
-            let message = FromWorker::Ended(report);
-            shared.core.do_send(Happened(Input::Worker { node, message }));
-        }
-        Err(error) => {
-            tracing::error!(%node, fence = %report.fence, %error, "a run's results cannot be stored");
-            // The worker says it again once it has connected anew.
-            link.close(CloseCode::Done, "the results of a run could not be stored");
+    actix_rt::spawn(async move {
+        match keep(&report, blobs, &shared.blobs).await {
+            Ok(()) => {
+                let message = FromWorker::Ended(report);
+                shared.core.do_send(Happened(Input::Worker { node, message }));
+            }
+            Err(error) => {
+                tracing::error!(%node, fence = %report.fence, %error, "a run's results cannot be stored");
+                // The worker says it again once it has connected anew.
+                link.close(CloseCode::Done, "the results of a run could not be stored");
+            }
         }
     });
 }
 
-fn keep(report: &Report, blobs: Vec<Vec<u8>>, store: &BlobStore) -> Result<(), String> {
+async fn keep(report: &Report, blobs: Vec<Vec<u8>>, store: &ReplicatedBlobs) -> Result<(), String> {
     if !blobs.is_empty() {
-        store.put_many(blobs).map_err(|error| error.to_string())?;
+        store.put_many(blobs).await.map_err(|error| error.to_string())?;
     }
     let artifacts = Artifacts::decode(&report.artifacts).map_err(|error| error.to_string())?;
     let digests: Vec<Digest> = artifacts.digests().collect();
-    let missing = store.hold(&digests).map_err(|error| error.to_string())?;
+    if digests.is_empty() {
+        return Ok(());
+    }
+    let missing = store.hold(digests).await.map_err(|error| error.to_string())?;
     match missing.first() {
         None => Ok(()),
         Some(digest) => Err(format!("the worker names blob {digest}, which it has not sent")),
@@ -51,7 +57,7 @@ fn keep(report: &Report, blobs: Vec<Vec<u8>>, store: &BlobStore) -> Result<(), S
 }
 
 /// Answers the worker's bulk requests until the link closes.
-pub(crate) async fn bulk(link: Link, blobs: BlobStore) {
+pub(crate) async fn bulk(link: Link, blobs: ReplicatedBlobs) {
     loop {
         match link.accept_bulk::<BulkRequest>().await {
             Ok((request, stream)) => {
@@ -68,7 +74,55 @@ pub(crate) async fn bulk(link: Link, blobs: BlobStore) {
     }
 }
 
-async fn answer(request: BulkRequest, stream: BulkStream, blobs: BlobStore) -> Result<(), BulkError> {
+/// Answers a worker: what it puts is acknowledged once a majority of controllers has it, and what it asks for may
+/// have to come from another one first.
+async fn answer(
+    request: BulkRequest,
+    mut stream: BulkStream,
+    blobs: ReplicatedBlobs,
+) -> Result<(), BulkError> {
+    match request {
+        BulkRequest::GetBlob { digest, .. } => {
+            if let Ok(true) = is_missing(blobs.local().clone(), digest).await {
+                blobs.fetch(digest).await;
+            }
+        }
+        BulkRequest::PutBlob { digest, len } => {
+            let mut reply = take_blob(digest, len, blobs.local().clone(), &mut stream.recv).await;
+            if reply == BulkReply::Stored
+                && let Err(error) = blobs.spread(&[digest]).await
+            {
+                reply = refused(error);
+            }
+            stream.send.message(&reply).await?;
+            return stream.send.delivered().await;
+        }
+        BulkRequest::PutSmall { blobs: small } => {
+            let small: Vec<Vec<u8>> = small.into_iter().map(|BlobData(bytes)| bytes).collect();
+            let reply = blobs.put_many(small).await.map_or_else(refused, |_| BulkReply::Stored);
+            stream.send.message(&reply).await?;
+            return stream.send.delivered().await;
+        }
+        BulkRequest::HasBlobs { .. } | BulkRequest::ReadLog { .. } => {}
+    }
+    answer_locally(request, stream, blobs.local().clone()).await
+}
+
+async fn is_missing(blobs: BlobStore, digest: Digest) -> Result<bool, String> {
+    let missing = actix_rt::task::spawn_blocking(move || blobs.missing(&[digest]));
+    match missing.await {
+        Ok(Ok(missing)) => Ok(!missing.is_empty()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(panicked) => Err(panicked.to_string()),
+    }
+}
+
+/// Answers from this controller's own store alone, as other controllers ask it.
+pub(crate) async fn answer_locally(
+    request: BulkRequest,
+    stream: BulkStream,
+    blobs: BlobStore,
+) -> Result<(), BulkError> {
     let BulkStream { mut send, mut recv } = stream;
     let reply = match request {
         BulkRequest::HasBlobs { digests } if digests.len() <= MAX_DIGESTS => {
@@ -148,7 +202,7 @@ async fn take_blob(digest: Digest, len: u64, blobs: BlobStore, recv: &mut BulkRe
         return BulkReply::Stored;
     }
     let (pieces, arriving) = mpsc::channel::<Vec<u8>>(4);
-    let reader = Pieces { arriving, piece: Vec::new(), at: 0 };
+    let reader = Pieces::new(arriving);
     let storing = actix_rt::task::spawn_blocking(move || blobs.put_stream(reader, Some(digest), LARGEST));
     let mut left = len;
     while left > 0 {
@@ -167,10 +221,16 @@ async fn take_blob(digest: Digest, len: u64, blobs: BlobStore, recv: &mut BulkRe
 }
 
 /// Pieces that arrive, as a reader on another thread sees them.
-struct Pieces {
+pub(crate) struct Pieces {
     arriving: mpsc::Receiver<Vec<u8>>,
     piece: Vec<u8>,
     at: usize,
+}
+
+impl Pieces {
+    pub(crate) fn new(arriving: mpsc::Receiver<Vec<u8>>) -> Pieces {
+        Pieces { arriving, piece: Vec::new(), at: 0 }
+    }
 }
 
 impl Read for Pieces {

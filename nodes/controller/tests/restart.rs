@@ -1,61 +1,12 @@
 //! A controller that is stopped, or dropped without a word, has on the same folder all that it had
 //! acknowledged.
 
-use std::path::Path;
-use std::sync::Arc;
-use tidegate_controller::disk::LogOptions;
-use tidegate_controller::{ControllerConfig, Running, StartError, start};
-use tidegate_provider::Catalogue;
-use tidegate_scheduler::command::{ClientCommand, OnDisconnect, PoolSettings, Submit};
-use tidegate_scheduler::resources::{Need, Tier};
-use tidegate_scheduler::time::Millis;
+mod support;
+
+use support::{config, pool, submit};
+use tidegate_controller::{Running, StartError, start};
 use tidegate_scheduler::{Limits, Outcome, Refusal};
 use tidegate_store::{Digest, RunFilter};
-
-fn config(data: &Path, limits: Limits) -> ControllerConfig {
-    ControllerConfig {
-        data: data.to_owned(),
-        cluster: "test".into(),
-        listen: "127.0.0.1:0".parse().unwrap(),
-        limits,
-        log: LogOptions { reserve_bytes: 1 << 20, ..LogOptions::default() },
-        catalogue: Catalogue::builtin(),
-        worker_program: ("/bin/false".into(), Vec::new()),
-        set_up_node: Arc::new(|_| Err("no node is made in this test".to_owned())),
-    }
-}
-
-/// A pool that may have no nodes: what is submitted stays queued.
-fn pool() -> ClientCommand {
-    ClientCommand::ApplyPool(Box::new(PoolSettings {
-        workspace: "default".into(),
-        name: "still".into(),
-        region: "local".into(),
-        size: Catalogue::builtin().find("Standard_DS3_v2").unwrap(),
-        tier: Tier::Dedicated,
-        min_instances: 0,
-        max_instances: 0,
-        idle_time_before_scale_down: Millis::seconds(120),
-        provider: Vec::new(),
-    }))
-}
-
-fn submit(name: &str, body: &str) -> ClientCommand {
-    ClientCommand::Submit(Box::new(Submit {
-        name: name.into(),
-        workspace: "default".into(),
-        experiment: "tests".into(),
-        pool: None,
-        count: 1,
-        need: Need::WholeNode,
-        priority: 50,
-        retries: 0,
-        on_disconnect: OnDisconnect::Continue,
-        grace: Millis::seconds(10),
-        digest: Digest::of(body.as_bytes()).into(),
-        body: body.into(),
-    }))
-}
 
 async fn runs(running: &Running) -> Vec<String> {
     let names = |core: &tidegate_scheduler::Core| {
@@ -73,16 +24,16 @@ fn what_was_acknowledged_is_there_after_a_restart() {
         actix::System::new().block_on(async {
             let running = start(config(folder.path(), limits)).await.unwrap();
             if life == 0 {
-                assert_eq!(running.controller.ask(pool()).await, Ok(Outcome::Done));
+                assert_eq!(running.controller.ask(None, pool()).await, Ok(Outcome::Done));
             }
             for n in 0..10 {
                 let name = format!("run-{life}-{n}");
-                let answer = running.controller.ask(submit(&name, &format!("body of {name}"))).await;
+                let answer = running.controller.ask(None, submit(&name, &format!("body of {name}"))).await;
                 assert!(matches!(answer, Ok(Outcome::Submitted { known: false, .. })), "{answer:?}");
             }
-            let again = running.controller.ask(submit("run-0-3", "body of run-0-3")).await;
+            let again = running.controller.ask(None, submit("run-0-3", "body of run-0-3")).await;
             assert!(matches!(again, Ok(Outcome::Submitted { known: true, .. })), "{again:?}");
-            let other = running.controller.ask(submit("run-0-3", "another body")).await;
+            let other = running.controller.ask(None, submit("run-0-3", "another body")).await;
             assert!(matches!(other, Err(Refusal::NameConflict { .. })), "{other:?}");
 
             assert_eq!(runs(&running).await.len(), 10 * (life + 1));
@@ -90,7 +41,7 @@ fn what_was_acknowledged_is_there_after_a_restart() {
             let page = running.controller.history().runs(&RunFilter::default(), None, 1000).unwrap();
             assert_eq!(page.items.len(), 10 * (life + 1));
             let body = Digest::of(b"body of run-0-7");
-            assert_eq!(running.controller.blobs().get(&body).unwrap().unwrap(), b"body of run-0-7");
+            assert_eq!(running.controller.blobs().get(body).await.unwrap().unwrap(), b"body of run-0-7");
             running.stop().await;
         });
     }

@@ -164,13 +164,34 @@ impl ClusterCa {
     ///
     /// A file is missing, unreadable, or readable by others; or key and certificate do not belong together.
     pub fn load(dir: &Path) -> Result<Self, TlsError> {
-        let cert = CaCert::load(&dir.join(CERT_FILE))?;
-        let key = KeyPair::from_pem(&private_file::read_secret(&dir.join(KEY_FILE))?)?;
+        let cert = private_file::read(&dir.join(CERT_FILE))?;
+        let key = private_file::read_secret(&dir.join(KEY_FILE))?;
+        Self::from_pem(&cert, &key).map_err(|error| match error {
+            TlsError::Certificate { reason } => {
+                TlsError::Certificate { reason: format!("{reason} (in {})", dir.display()) }
+            }
+            other => other,
+        })
+    }
+
+    /// From its certificate and its key, in PEM.
+    ///
+    /// # Errors
+    ///
+    /// One of them cannot be read, or they do not belong together.
+    pub fn from_pem(cert: &str, key: &str) -> Result<Self, TlsError> {
+        let cert = CaCert::from_pem(cert)?;
+        let key = KeyPair::from_pem(key)?;
         if super::identity::public_key(cert.der())? != key.subject_public_key_info() {
-            let reason = format!("{CERT_FILE} and {KEY_FILE} in {} do not belong together", dir.display());
+            let reason = format!("{CERT_FILE} and {KEY_FILE} do not belong together");
             return Err(TlsError::Certificate { reason });
         }
         Ok(Self { cert, key })
+    }
+
+    /// Its key in PEM. Secret: whoever has it can make himself a controller.
+    pub fn key_pem(&self) -> String {
+        self.key.serialize_pem()
     }
 
     /// Writes `ca.key` (0600) and `ca.pem` in `dir` (0700), each atomically, the key first.

@@ -2,15 +2,19 @@
 
 use crate::clock::Clock;
 use crate::dispatch::Wiring;
+use crate::leadership::Leadership;
+use crate::record::Recorder;
 use actix::{Actor, AsyncContext, Context, Handler, Message, SpawnHandle};
 use std::collections::HashMap;
 use std::time::Duration;
 use tidegate_scheduler::command::ClientCommand;
-use tidegate_scheduler::ids::{ClientToken, NodeId};
+use tidegate_scheduler::ids::{ClientToken, ControllerId, NodeId, RequestKey};
 use tidegate_scheduler::message::FromWorker;
 use tidegate_scheduler::time::Millis;
 use tidegate_scheduler::{Core, Input, Outcome, Refusal};
-use tokio::sync::oneshot;
+use tidegate_transport::close::CloseCode;
+use tidegate_transport::link::Link;
+use tokio::sync::{oneshot, watch};
 
 /// What a client waits for.
 pub(crate) type Answer = Result<Outcome, Refusal>;
@@ -21,48 +25,71 @@ pub(crate) struct CoreActor {
     clock: Clock,
     wiring: Wiring,
     clients: HashMap<ClientToken, oneshot::Sender<Answer>>,
+    readers: HashMap<ClientToken, oneshot::Sender<()>>,
     next_token: u64,
     timer: Option<(Millis, SpawnHandle)>,
     drained: Vec<oneshot::Sender<()>>,
-    ready: Vec<oneshot::Sender<()>>,
+    leadership: watch::Sender<Leadership>,
+    recorder: Option<Recorder>,
 }
 
 impl CoreActor {
-    pub(crate) fn new(core: Core, clock: Clock, wiring: Wiring) -> CoreActor {
+    pub(crate) fn new(
+        core: Core,
+        clock: Clock,
+        wiring: Wiring,
+        leadership: watch::Sender<Leadership>,
+        recorder: Option<Recorder>,
+    ) -> CoreActor {
         CoreActor {
             core,
             clock,
             wiring,
             clients: HashMap::new(),
+            readers: HashMap::new(),
             next_token: 0,
             timer: None,
             drained: Vec::new(),
-            ready: Vec::new(),
+            leadership,
+            recorder,
         }
     }
 
     fn step(&mut self, input: Input, ctx: &mut Context<CoreActor>) {
-        self.core.step(self.clock.moment(), input);
+        let moment = self.clock.moment();
+        if let Some(recorder) = &mut self.recorder {
+            recorder.step(moment, &input);
+        }
+        self.core.step(moment, input);
         self.follow(ctx);
     }
 
     /// Does what the core says, until it says no more, and sets the timer for the next step.
     fn follow(&mut self, ctx: &mut Context<CoreActor>) {
         while let Some(effect) = self.core.poll_effect() {
-            if let Some((token, answer)) = self.wiring.dispatch(effect, self.core.state(), &ctx.address())
-                && let Some(client) = self.clients.remove(&token)
-            {
-                // A client that went away no longer cares.
-                drop(client.send(answer));
+            if let Some(recorder) = &mut self.recorder {
+                recorder.effect(&effect);
+            }
+            match self.wiring.dispatch(effect, self.core.state(), &ctx.address()) {
+                Some(Told::Client(token, answer)) => {
+                    if let Some(client) = self.clients.remove(&token) {
+                        // A client that went away no longer cares.
+                        drop(client.send(answer));
+                    }
+                }
+                Some(Told::Reader(token)) => self.readers.remove(&token).into_iter().for_each(tell),
+                None => {}
             }
         }
         self.wiring.pools.settle(self.core.state(), &ctx.address());
         if self.core.is_drained() {
             self.drained.drain(..).for_each(tell);
         }
-        if self.core.is_leading() {
-            self.ready.drain(..).for_each(tell);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.followed(&self.core);
         }
+        self.wiring.tell_voters(&self.core.members().voters);
+        Leadership::tell(&self.core, &self.leadership);
         self.set_timer(ctx);
     }
 
@@ -86,6 +113,14 @@ impl CoreActor {
     }
 }
 
+/// What is told to one who waits.
+pub(crate) enum Told {
+    /// A client's answer.
+    Client(ClientToken, Answer),
+    /// A reader may look.
+    Reader(ClientToken),
+}
+
 /// Tells one who waits; who no longer does need not know.
 fn tell(waiter: oneshot::Sender<()>) {
     let _gone = waiter.send(());
@@ -95,9 +130,9 @@ impl Actor for CoreActor {
     type Context = Context<CoreActor>;
 
     fn started(&mut self, ctx: &mut Context<CoreActor>) {
-        // What the core found to do when it was made, and nodes that an earlier life left behind.
-        self.wiring.pools.mark_all(self.core.state());
-        self.follow(ctx);
+        // Where this one is, and what the core found to do when it was made.
+        let (peer, card) = (self.core.id(), self.wiring.peers.card().clone());
+        self.step(Input::PeerSaid { peer, card }, ctx);
     }
 }
 
@@ -121,6 +156,7 @@ impl Handler<Happened> for CoreActor {
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Ask {
+    pub(crate) key: Option<RequestKey>,
     pub(crate) command: ClientCommand,
     pub(crate) answer: oneshot::Sender<Answer>,
 }
@@ -132,7 +168,7 @@ impl Handler<Ask> for CoreActor {
         self.next_token += 1;
         let token = ClientToken(self.next_token);
         self.clients.insert(token, ask.answer);
-        self.step(Input::Client { token, command: ask.command }, ctx);
+        self.step(Input::Client { token, key: ask.key, command: ask.command }, ctx);
     }
 }
 
@@ -160,8 +196,46 @@ pub(crate) struct LinkUp {
 impl Handler<LinkUp> for CoreActor {
     type Result = ();
 
-    fn handle(&mut self, up: LinkUp, _: &mut Context<CoreActor>) {
+    fn handle(&mut self, up: LinkUp, ctx: &mut Context<CoreActor>) {
         self.wiring.links.put(up.node, up.link);
+        self.step(Input::WorkerConnected { node: up.node }, ctx);
+    }
+}
+
+/// Another controller has dialled.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct PeerUp {
+    pub(crate) id: ControllerId,
+    pub(crate) link: Link,
+}
+
+impl Handler<PeerUp> for CoreActor {
+    type Result = ();
+
+    fn handle(&mut self, up: PeerUp, _: &mut Context<CoreActor>) {
+        if self.core.state().has_left(up.id) {
+            tracing::warn!(controller = %up.id, "a controller that was removed has dialled");
+            up.link.close(CloseCode::Removed, "this controller was removed from the cluster");
+        }
+    }
+}
+
+/// Say when the state holds all that was committed before now.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct WhenReadable(pub(crate) oneshot::Sender<()>);
+
+impl Handler<WhenReadable> for CoreActor {
+    type Result = ();
+
+    fn handle(&mut self, WhenReadable(readable): WhenReadable, ctx: &mut Context<CoreActor>) {
+        self.next_token += 1;
+        let token = ClientToken(self.next_token);
+        // Those that no longer wait are forgotten here: nothing else would.
+        self.readers.retain(|_, reader| !reader.is_closed());
+        self.readers.insert(token, readable);
+        self.step(Input::Read { token }, ctx);
     }
 }
 
@@ -191,24 +265,13 @@ impl Handler<LetGo> for CoreActor {
     type Result = ();
 
     fn handle(&mut self, LetGo(done): LetGo, _: &mut Context<CoreActor>) {
+        if let Some(recorder) = self.recorder.take() {
+            recorder.end(&self.core);
+        }
         let letting_go = self.wiring.pools.keep_nodes();
         actix_rt::spawn(async move {
             letting_go.await;
             tell(done);
         });
-    }
-}
-
-/// Say when this member leads and has applied all that came before.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(crate) struct WhenReady(pub(crate) oneshot::Sender<()>);
-
-impl Handler<WhenReady> for CoreActor {
-    type Result = ();
-
-    fn handle(&mut self, WhenReady(ready): WhenReady, ctx: &mut Context<CoreActor>) {
-        self.ready.push(ready);
-        self.follow(ctx);
     }
 }

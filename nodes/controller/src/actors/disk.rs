@@ -1,12 +1,12 @@
 //! The durable log's owner, on a thread of its own: all writes that have gathered share one sync.
 
 use super::core::{CoreActor, Happened};
-use crate::disk::{DurableLog, SnapshotStore};
+use crate::disk::{DurableLog, LogError, SnapshotStore};
 use crate::fatal::Fatal;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
 use std::time::Duration;
 use tidegate_scheduler::Input;
-use tidegate_scheduler::consensus::Persist;
+use tidegate_scheduler::consensus::{HardState, Persist};
 use tidegate_store::BlobStore;
 
 /// How often a full disk is looked at again.
@@ -36,11 +36,28 @@ impl DiskActor {
     fn flush(&mut self) {
         let batch = std::mem::take(&mut self.gathered);
         let Some(last) = batch.last().map(|persist| persist.number) else { return };
-        match self.log.append(&batch) {
+        match self.write(&batch) {
             Ok(()) => self.core.do_send(Happened(Input::Persisted { number: last })),
             Err(error) => self.fatal.report(format!("the durable log cannot be written: {error}")),
         }
         self.tell_pressure();
+    }
+
+    /// A log that begins again after another member's snapshot does so between what comes before and after.
+    fn write(&mut self, batch: &[Persist]) -> Result<(), LogError> {
+        let mut rest = batch;
+        while let Some(at) = rest.iter().position(|persist| persist.snapshot.is_some()) {
+            let (before, after) = rest.split_at(at);
+            self.log.append(before)?;
+            let mut begins = after[0].clone();
+            if let Some(point) = begins.snapshot.take() {
+                let known = begins.hard_state.unwrap_or_else(|| self.log.hard_state());
+                self.log.restart_after(&point, HardState { commit: point.index, ..known })?;
+            }
+            self.log.append(&[begins])?;
+            rest = &after[1..];
+        }
+        self.log.append(rest)
     }
 
     fn tell_pressure(&mut self) {

@@ -1,7 +1,9 @@
 //! Run history's writer, on a thread of its own: all events that have gathered share one transaction.
 
 use crate::fatal::Fatal;
-use actix::{Actor, AsyncContext, Context, Handler, Message};
+use crate::peers::Peers;
+use crate::replicate::history::copy;
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_scheduler::event::Event;
@@ -17,24 +19,46 @@ const SWEEP_AFTER: Duration = Duration::from_secs(24 * 3600);
 const GATHER: Duration = Duration::from_millis(20);
 /// How many events do not wait.
 const GATHERED: usize = 2048;
+/// How many events are kept while what comes before them is copied; beyond, they are copied too.
+const KEPT: usize = 200_000;
 /// How often a full disk is tried again.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
 
 pub(crate) struct HistoryActor {
     history: History,
     fatal: Fatal,
+    peers: Peers,
     gathered: Vec<Arc<Event>>,
+    /// What is missing is being copied from another controller.
+    copying: bool,
     /// The disk is full: what has gathered waits for room, and no new work is accepted meanwhile.
     stalled: bool,
 }
 
 impl HistoryActor {
-    pub(crate) fn new(history: History, fatal: Fatal) -> HistoryActor {
-        HistoryActor { history, fatal, gathered: Vec::new(), stalled: false }
+    pub(crate) fn new(history: History, fatal: Fatal, peers: Peers) -> HistoryActor {
+        HistoryActor { history, fatal, peers, gathered: Vec::new(), copying: false, stalled: false }
+    }
+
+    /// Events up to `index` are missing, unless history holds them already.
+    fn need(&mut self, index: u64, ctx: &mut Context<HistoryActor>) {
+        self.gathered.retain(|event| event.index > index);
+        match self.history.set_gap(index) {
+            Ok(true) if !self.copying => {
+                self.copying = true;
+                let copying = copy(self.history.clone(), self.peers.clone());
+                ctx.spawn(copying.into_actor(self).map(|(), actor, _| {
+                    actor.copying = false;
+                    actor.write();
+                }));
+            }
+            Ok(_) => {}
+            Err(error) => self.fatal.report(format!("run history cannot be written: {error}")),
+        }
     }
 
     fn write(&mut self) {
-        if self.gathered.is_empty() {
+        if self.gathered.is_empty() || self.copying {
             return;
         }
         match self.history.apply(&self.gathered) {
@@ -84,8 +108,12 @@ impl Handler<Record> for HistoryActor {
     type Result = ();
 
     fn handle(&mut self, Record(event): Record, ctx: &mut Context<HistoryActor>) {
+        let index = event.index;
         self.gathered.push(event);
-        if self.stalled {
+        if self.copying && self.gathered.len() > KEPT {
+            return self.need(index - 1, ctx);
+        }
+        if self.stalled || self.copying {
             return;
         }
         if self.gathered.len() == 1 {
@@ -109,16 +137,32 @@ impl Handler<Settle> for HistoryActor {
     }
 }
 
-/// Answers once all that was recorded before is durable.
+/// A snapshot took the state's place: events up to this index did not come by, and must be copied.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct CopyNeeded(pub(crate) u64);
+
+impl Handler<CopyNeeded> for HistoryActor {
+    type Result = ();
+
+    fn handle(&mut self, CopyNeeded(index): CopyNeeded, ctx: &mut Context<HistoryActor>) {
+        self.need(index, ctx);
+    }
+}
+
+/// Answers once all that was recorded before is durable, which is all up to this index.
 #[derive(Message)]
 #[rtype(result = "Result<(), String>")]
-pub(crate) struct Flush;
+pub(crate) struct Flush(pub(crate) Option<u64>);
 
 impl Handler<Flush> for HistoryActor {
     type Result = Result<(), String>;
 
-    fn handle(&mut self, _: Flush, _: &mut Context<HistoryActor>) -> Result<(), String> {
+    fn handle(&mut self, Flush(index): Flush, _: &mut Context<HistoryActor>) -> Result<(), String> {
         self.write();
+        if let (true, Some(index)) = (self.gathered.is_empty(), index) {
+            self.history.mark(index).map_err(|error| error.to_string())?;
+        }
         self.history.flush().map_err(|error| error.to_string())
     }
 }

@@ -3,7 +3,10 @@
 use super::core::{CoreActor, Happened};
 use super::history::{HistoryActor, Settle};
 use crate::bodies::Bodies;
+use crate::disk::SnapshotStore;
 use crate::links::Links;
+use crate::replicate::blobs::ReplicatedBlobs;
+use crate::replicate::forward;
 use crate::serve;
 use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, WrapFuture};
 use std::collections::HashSet;
@@ -12,7 +15,7 @@ use tidegate_scheduler::Input;
 use tidegate_scheduler::ids::{ContentId, NodeId};
 use tidegate_scheduler::message::ToWorker;
 use tidegate_store::node_wire::{FromNode, ToNode};
-use tidegate_store::{BlobStore, Digest};
+use tidegate_store::{Digest, History};
 use tidegate_transport::close::CloseCode;
 use tidegate_transport::error::SendError;
 use tidegate_transport::link::{Class, Link};
@@ -29,7 +32,11 @@ pub(crate) struct Shared {
     pub(crate) history: Addr<HistoryActor>,
     pub(crate) links: Links,
     pub(crate) bodies: Bodies,
-    pub(crate) blobs: BlobStore,
+    pub(crate) blobs: ReplicatedBlobs,
+    /// Run history itself, for what other controllers ask of it.
+    pub(crate) kept: History,
+    pub(crate) snapshots: SnapshotStore,
+    pub(crate) forwarded: forward::Handler,
 }
 
 pub(crate) struct LinkActor {
@@ -113,12 +120,10 @@ impl LinkActor {
         let (history, blobs) = (self.shared.history.clone(), self.shared.blobs.clone());
         let fetch = async move {
             history.send(Settle).await.map_err(|error| error.to_string())?;
-            let get = actix_rt::task::spawn_blocking(move || blobs.get(&Digest::from(id)));
-            match get.await {
-                Ok(Ok(Some(bytes))) => Ok::<Arc<[u8]>, String>(bytes.into()),
-                Ok(Ok(None)) => Err("it is not in the store".to_owned()),
-                Ok(Err(error)) => Err(error.to_string()),
-                Err(panicked) => Err(panicked.to_string()),
+            match blobs.get(Digest::from(id)).await {
+                Ok(Some(bytes)) => Ok::<Arc<[u8]>, String>(bytes.into()),
+                Ok(None) => Err("it is not in the store".to_owned()),
+                Err(error) => Err(error.to_string()),
             }
         };
         ctx.wait(fetch.into_actor(self).map(move |found, actor, ctx| match found {

@@ -82,15 +82,18 @@ pub(crate) struct Pools {
     changed: BTreeSet<PoolId>,
     arbiter: ArbiterHandle,
     providers: Providers,
+    /// Providers are the leader's to drive.
+    leads: bool,
 }
 
 impl Pools {
     pub(crate) fn new(arbiter: ArbiterHandle, providers: Providers) -> Pools {
-        Pools { actors: BTreeMap::new(), changed: BTreeSet::new(), arbiter, providers }
+        Pools { actors: BTreeMap::new(), changed: BTreeSet::new(), arbiter, providers, leads: false }
     }
 
-    /// Marks every pool that there is, and every one that left nodes behind.
-    pub(crate) fn mark_all(&mut self, state: &State) {
+    /// Takes every pool on that there is, and every one that left nodes behind.
+    pub(crate) fn lead(&mut self, state: &State) {
+        self.leads = true;
         self.changed.extend(state.pools().map(|(id, _)| id));
         self.changed.extend(self.providers.left_behind());
     }
@@ -100,8 +103,18 @@ impl Pools {
         self.changed.extend(state.node(node).map(|node| node.pool));
     }
 
+    /// Lets go of all pools: they are another leader's now, and so are their nodes.
+    pub(crate) fn follow(&mut self) {
+        self.leads = false;
+        actix_rt::spawn(self.keep_nodes());
+        self.actors.clear();
+    }
+
     /// Tells the providers of the marked pools which nodes are to be there now.
     pub(crate) fn settle(&mut self, state: &State, core: &Addr<CoreActor>) {
+        if !self.leads {
+            return self.changed.clear();
+        }
         for id in std::mem::take(&mut self.changed) {
             let desired = desired(state, id);
             if let Some(actor) = self.actor(id, state, &desired, core) {

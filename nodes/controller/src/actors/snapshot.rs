@@ -17,22 +17,26 @@ pub(crate) fn save(
 ) {
     let index = point.index;
     actix_rt::spawn(async move {
+        let of = point.clone();
         let saved = actix_rt::task::spawn_blocking(move || {
             let image = state.encode();
-            store.save(&point, image.as_slice())
+            store.save(&of, image.as_slice())
         });
         let saved = match saved.await {
             Ok(result) => result.map_err(|error| error.to_string()),
             Err(panicked) => Err(panicked.to_string()),
         };
         let flushed = match saved {
-            Ok(()) => history.send(Flush).await.unwrap_or_else(|gone| Err(gone.to_string())),
+            Ok(()) => history.send(Flush(Some(index))).await.unwrap_or_else(|gone| Err(gone.to_string())),
             Err(error) => Err(error),
         };
         match flushed {
-            Ok(()) => core.do_send(Happened(Input::SnapshotSaved { index })),
+            Ok(()) => core.do_send(Happened(Input::SnapshotSaved { point })),
             // The log stays as long as it is; the next snapshot tries again.
-            Err(error) => tracing::warn!(%error, index, "a snapshot could not be saved"),
+            Err(error) => {
+                tracing::warn!(%error, index, "a snapshot could not be saved");
+                core.do_send(Happened(Input::SnapshotFailed));
+            }
         }
     });
 }

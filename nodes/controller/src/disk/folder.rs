@@ -15,7 +15,18 @@ const FORMAT: u32 = 1;
 const FORMAT_FILE: &str = "format";
 const LOCK_FILE: &str = "lock";
 /// The files at the top: ours, the server's token, and what a file system puts at its own root.
-const FILES: [&str; 5] = [FORMAT_FILE, LOCK_FILE, "format.new", "token", "lost+found"];
+const FILES: [&str; 10] = [
+    FORMAT_FILE,
+    LOCK_FILE,
+    "format.new",
+    "token",
+    "lost+found",
+    "member.toml",
+    "member.new",
+    "peers.toml",
+    "peers.new",
+    "controller.toml",
+];
 const PARTS: [&str; 5] = ["log", "snapshots", "store", "tls", "nodes"];
 /// Why a data folder cannot be used.
 #[derive(Debug, Error)]

@@ -185,6 +185,11 @@ impl DurableLog {
         self.beginning.first
     }
 
+    /// The newest hard state, whether or not its `commit` is on the disk yet.
+    pub fn hard_state(&self) -> HardState {
+        self.hard_state
+    }
+
     /// The last index that the log holds; one less than the first when it is empty.
     pub fn last_index(&self) -> u64 {
         self.last

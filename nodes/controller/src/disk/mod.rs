@@ -4,6 +4,7 @@
 //! process or the machine dies of, [`DurableLog::open`] gives back every entry so acknowledged, or refuses
 //! and changes nothing. A full disk stops submissions long before it stops consensus.
 
+mod arriving;
 mod codec;
 mod engine;
 mod error;
@@ -23,6 +24,7 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
+pub use arriving::Arriving;
 pub use error::LogError;
 pub use folder::{DataFolder, FolderError};
 pub use log::{DurableLog, LogOptions, Recovered};

@@ -36,6 +36,12 @@ pub enum SnapshotError {
         /// The system's answer.
         source: io::Error,
     },
+    /// What another controller sent is not what it said.
+    #[error("the snapshot that arrived is not the one that was said")]
+    Mismatch,
+    /// What another controller sent is no whole snapshot.
+    #[error("the snapshot that arrived cannot be used: {0}")]
+    Damaged(String),
     /// Its point cannot be encoded.
     #[error("cannot encode the point of a snapshot: {0}")]
     Encode(#[from] rmp_serde::encode::Error),
@@ -77,7 +83,7 @@ impl SnapshotStore {
     /// # Errors
     /// When the image cannot be read or the file cannot be written; then nothing has changed.
     pub fn save(&self, point: &SnapshotPoint, image: impl Read) -> Result<(), SnapshotError> {
-        let path = self.folder.join(format!("{:020}-{:020}{SUFFIX}", point.index, point.term));
+        let path = self.path_of(point);
         let temporary = path.with_extension("new");
         let point = rmp_serde::to_vec(point)?;
         if let Err(source) = write(&temporary, &point, image) {
@@ -88,6 +94,28 @@ impl SnapshotStore {
             return Err(SnapshotError::Io { action: "write", path: temporary, source });
         }
         fs::rename(&temporary, &path).map_err(at("name", &path))?;
+        sync_folder(&self.folder).map_err(at("sync", &self.folder))?;
+        self.prune()
+    }
+
+    /// Where a snapshot is kept.
+    pub(super) fn path_of(&self, point: &SnapshotPoint) -> PathBuf {
+        self.folder.join(format!("{:020}-{:020}{SUFFIX}", point.index, point.term))
+    }
+
+    /// Opens the file of a stored snapshot, to be sent as it is.
+    ///
+    /// # Errors
+    /// When it is not there any more, or cannot be opened.
+    pub fn open(&self, point: &SnapshotPoint) -> Result<File, SnapshotError> {
+        let path = self.path_of(point);
+        File::open(&path).map_err(at("open", &path))
+    }
+
+    /// Makes a file that was checked and synced one of the stored snapshots.
+    pub(super) fn adopt(&self, file: &Path, point: &SnapshotPoint) -> Result<(), SnapshotError> {
+        let path = self.path_of(point);
+        fs::rename(file, &path).map_err(at("name", &path))?;
         sync_folder(&self.folder).map_err(at("sync", &self.folder))?;
         self.prune()
     }
@@ -129,6 +157,12 @@ impl SnapshotStore {
         }
         for unfinished in self.newest_first(".new")? {
             fs::remove_file(&unfinished).map_err(at("remove", &unfinished))?;
+        }
+        // What arrives is of use only while it is newer than what is here.
+        for part in self.newest_first(".part")? {
+            if kept.first().is_some_and(|newest| part.file_name() < newest.file_name()) {
+                fs::remove_file(&part).map_err(at("remove", &part))?;
+            }
         }
         // A refused one is of no use once two newer ones are whole, but may be looked at until then.
         for refused in self.newest_first(REFUSED_SUFFIX)? {
@@ -194,7 +228,7 @@ fn write(path: &Path, point: &[u8], mut image: impl Read) -> io::Result<()> {
 }
 
 /// Takes a file apart; an error says why it is no snapshot.
-fn read(mut bytes: Vec<u8>) -> Result<(SnapshotPoint, Vec<u8>), String> {
+pub(super) fn read(mut bytes: Vec<u8>) -> Result<(SnapshotPoint, Vec<u8>), String> {
     let (checked, sum) = bytes.split_last_chunk::<4>().ok_or("it is cut short")?;
     if !checked.starts_with(MAGIC) {
         return Err("it does not begin as a snapshot of a known format".into());
@@ -217,7 +251,7 @@ fn read(mut bytes: Vec<u8>) -> Result<(SnapshotPoint, Vec<u8>), String> {
     Ok((point, bytes))
 }
 
-fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SnapshotError {
+pub(super) fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SnapshotError {
     let path = path.to_path_buf();
     move |source| SnapshotError::Io { action, path, source }
 }

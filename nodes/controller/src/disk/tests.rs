@@ -43,7 +43,7 @@ fn entry(index: u64, term: u64) -> LogEntry {
 }
 
 fn write(entries: Vec<LogEntry>, hard_state: Option<HardState>) -> Persist {
-    Persist { number: 1, hard_state, must_sync: true, entries }
+    Persist { number: 1, hard_state, must_sync: true, entries, ..Persist::default() }
 }
 
 fn committed(term: u64, commit: u64) -> Option<HardState> {

@@ -42,7 +42,7 @@ fn a_commit_that_moves_alone_waits_for_the_next_write() {
     fill(&mut log, 1..=2, 1);
     let file = record_files(dir.path()).remove(0);
     let before = fs::read(&file).expect("read");
-    let lazy = Persist { number: 1, hard_state: committed(1, 2), entries: vec![], must_sync: false };
+    let lazy = Persist { number: 1, hard_state: committed(1, 2), ..Persist::default() };
     log.append(&[lazy]).expect("taken");
     assert_eq!(fs::read(&file).expect("read"), before);
     log.append(&[write(vec![entry(3, 1)], None)]).expect("written");
@@ -223,7 +223,7 @@ fn random_lives_match_a_plain_list() {
                 2 => {
                     commit = random.random_range(commit..=last.max(commit));
                     let hard_state = Some(HardState { term, vote: 0, commit });
-                    let persist = Persist { number: 1, hard_state, entries: vec![], must_sync: false };
+                    let persist = Persist { number: 1, hard_state, ..Persist::default() };
                     log.append(&[persist]).expect("taken");
                 }
                 _ => {

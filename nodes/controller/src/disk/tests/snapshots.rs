@@ -1,12 +1,12 @@
 //! Snapshots survive what happens to one of them.
 
-use tidegate_scheduler::consensus::SnapshotPoint;
+use tidegate_scheduler::consensus::{Members, SnapshotPoint};
 
 use super::super::SnapshotStore;
 use super::*;
 
 fn point(index: u64) -> SnapshotPoint {
-    SnapshotPoint { index, term: 3, voters: vec![1, 2, 3], learners: vec![4] }
+    SnapshotPoint { index, term: 3, members: Members { learners: vec![4], ..Members::of(&[1, 2, 3]) } }
 }
 
 fn image(index: u64) -> Vec<u8> {
