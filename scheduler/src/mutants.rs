@@ -4,96 +4,120 @@
 /// A bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mutant {
-    /// An end is accepted from an attempt that was superseded.
+    /// An end of a superseded attempt is accepted as that of whatever runs on its node.
     DropFence,
-    /// What promises that entries are durable leaves before the disk has them.
+    /// What promises that something is durable leaves before the disk has it.
     AcknowledgeBeforeSync,
     /// A node that is gone still counts against its quota.
     SkipRefund,
-    /// `apply` asks for a node without looking at the quota.
-    SkipQuotaCheck,
-    /// The planner asks for nodes without looking at the quota, and `apply` neither.
+    /// A start is applied although its node is not ready any more.
+    StartAnywhere,
+    /// Neither the planner nor `apply` looks at the quota before a node is asked for.
     IgnoreQuota,
+    /// The planner looks at the quota, and `apply` does not look again.
+    SkipQuotaCheck,
     /// A vote is not written down.
     ForgetVote,
-    /// A leader answers reads without asking the others whether it still leads.
+    /// A new term is not written down.
+    ForgetTerm,
+    /// One that thinks it leads answers reads without asking the others.
     StaleRead,
-    /// Keys of requests are not remembered.
+    /// Answers to keyed requests are not remembered.
     ForgetKeys,
-    /// A name that was used is taken again.
+    /// A run's name that was used is taken again.
     ForgetNames,
-    /// A place on a node is not checked when a start is applied.
-    SkipCapacityCheck,
-    /// What an attempt took on its node is not given back when it ends.
+    /// What an attempt took on its node is not given back.
     LeakCapacity,
     /// An element of a lost node is not queued again.
     LoseElement,
-    /// A lost node's elements are queued again, but stay placed as well.
-    RequeueTwice,
-    /// A client hears of a result before it is committed.
+    /// A client hears that it is done as soon as it is proposed.
     ReplyBeforeCommit,
-    /// A new leader does not ask workers what they have.
+    /// A leader does not ask workers what they have.
     NeverAttach,
-    /// A new leader thinks of all silent nodes as lost at once.
-    ImpatientLeader,
-    /// A leader that was deposed goes on as if it led.
+    /// One that was deposed goes on as if it led.
     NeverStepDown,
-    /// A snapshot is taken without its last entry.
+    /// A snapshot says that it stands one entry earlier than it does.
     SnapshotOffByOne,
-    /// The index forgets a run whose element came back.
+    /// The index does not look again at a run that is tried again.
     IndexForgetsRetry,
     /// The planner forgets a pool that it could not finish.
     ForgetUnfinished,
-    /// A node without work is never given back.
-    NeverScaleDown,
-    /// A release is decided and the provider never told.
+    /// A release is decided, and no provider told.
     ForgetRelease,
-    /// A new leader does not tell the provider of nodes that are on their way.
-    ForgetProvision,
-    /// A run that ended is started again by a retry that nobody asked for.
-    ReviveEnded,
-    /// Replicas break ties by their own number.
+    /// Every second replica applies an entry's commands in another order.
     DependOnReplica,
-    /// A change of membership takes effect before it is durable that it is committed.
-    HastyMembership,
-    /// An acknowledgement to a worker goes out before the end is committed.
+    /// A worker may forget an end before it is committed.
     AcknowledgeUncommitted,
-    /// Cancelling an array forgets what waits.
-    CancelForgetsQueue,
+    /// A run whose last waiting element is cancelled is not ended.
+    CancelForgetsToEnd,
+    /// A client is answered for the entry at its index, whoever wrote it.
+    ReplyByIndexAlone,
+    /// A snapshot takes the state's place, and the index stays.
+    KeepOldIndex,
+    /// A pool counts a new run twice.
+    MiscountOpenRuns,
+    /// A program that fails is tried again without end.
+    RetryForever,
+    /// A node's quota is not carried on when it moves on.
+    LoseCharge,
+    /// The room that a plan took in the index is not given back to it.
+    KeepPlanned,
+    /// What waits for the disk is never sent.
+    MuteFollower,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 28] = [
+    pub const ALL: [Mutant; 30] = [
         Mutant::DropFence,
         Mutant::AcknowledgeBeforeSync,
         Mutant::SkipRefund,
-        Mutant::SkipQuotaCheck,
+        Mutant::StartAnywhere,
         Mutant::IgnoreQuota,
+        Mutant::SkipQuotaCheck,
         Mutant::ForgetVote,
+        Mutant::ForgetTerm,
         Mutant::StaleRead,
         Mutant::ForgetKeys,
         Mutant::ForgetNames,
-        Mutant::SkipCapacityCheck,
         Mutant::LeakCapacity,
         Mutant::LoseElement,
-        Mutant::RequeueTwice,
         Mutant::ReplyBeforeCommit,
         Mutant::NeverAttach,
-        Mutant::ImpatientLeader,
         Mutant::NeverStepDown,
         Mutant::SnapshotOffByOne,
         Mutant::IndexForgetsRetry,
         Mutant::ForgetUnfinished,
-        Mutant::NeverScaleDown,
         Mutant::ForgetRelease,
-        Mutant::ForgetProvision,
-        Mutant::ReviveEnded,
         Mutant::DependOnReplica,
-        Mutant::HastyMembership,
         Mutant::AcknowledgeUncommitted,
-        Mutant::CancelForgetsQueue,
+        Mutant::CancelForgetsToEnd,
+        Mutant::ReplyByIndexAlone,
+        Mutant::KeepOldIndex,
+        Mutant::MiscountOpenRuns,
+        Mutant::RetryForever,
+        Mutant::LoseCharge,
+        Mutant::KeepPlanned,
+        Mutant::MuteFollower,
     ];
+}
+
+impl std::fmt::Display for Mutant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+impl std::str::FromStr for Mutant {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Mutant, String> {
+        let known = Mutant::ALL.into_iter().find(|mutant| mutant.to_string().eq_ignore_ascii_case(name));
+        known.ok_or_else(|| {
+            let names: Vec<String> = Mutant::ALL.iter().map(ToString::to_string).collect();
+            format!("no mutant is called {name}; there are {}", names.join(", "))
+        })
+    }
 }
 
 #[cfg(feature = "mutants")]

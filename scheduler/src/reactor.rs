@@ -6,6 +6,7 @@ use crate::effect::Effect;
 use crate::ids::{Fence, NodeId};
 use crate::input::{Input, ProviderEvent};
 use crate::message::{FromWorker, Phase, StopCause, ToWorker};
+use crate::mutants::{self, Mutant};
 use crate::state::nodes::NodePhase;
 use crate::time::WallMicros;
 use crate::watch::Seen;
@@ -61,12 +62,18 @@ impl Core {
             FromWorker::Heartbeat if !self.watch.has_attached(node) => self.ask_to_attach(node),
             FromWorker::Heartbeat => {}
             FromWorker::Phase { fence, phase, at } => self.on_phase(node, fence, phase, at),
-            FromWorker::Ended(report) => self.observe(Observation::Ended { node, report }),
+            FromWorker::Ended(report) => {
+                if mutants::is(Mutant::AcknowledgeUncommitted) {
+                    let message = ToWorker::Acknowledge { fence: report.fence };
+                    self.effects.push_back(Effect::SendWorker { node, message });
+                }
+                self.observe(Observation::Ended { node, report });
+            }
         }
     }
 
     fn ask_to_attach(&mut self, node: NodeId) {
-        if let Some(term) = self.leading_term() {
+        if let Some(term) = self.leading_term().filter(|_| !mutants::is(Mutant::NeverAttach)) {
             self.effects.push_back(Effect::SendWorker { node, message: ToWorker::Attach { term } });
         }
     }

@@ -103,7 +103,9 @@ pub enum Diverged {
         was: Did,
     },
     /// Another state.
-    #[error("line {line}: the state at entry {applied} hashes to {is:016x}; {was:016x} was recorded at entry {recorded}")]
+    #[error(
+        "line {line}: the state at entry {applied} hashes to {is:016x}; {was:016x} was recorded at entry {recorded}"
+    )]
     State {
         /// Which line.
         line: u64,

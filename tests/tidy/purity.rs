@@ -37,7 +37,9 @@ fn the_core_is_pure() {
     for file in files {
         seen += 1;
         for (line, text) in file.code() {
-            let found = WORDS.iter().filter(|(word, _)| text.contains(word));
+            // Which bug is switched on is a matter of the thread that plays a seed, in builds with mutants alone.
+            let allowed = |word: &str| word == "thread_local!" && file.path.ends_with("src/mutants.rs");
+            let found = WORDS.iter().filter(|(word, _)| text.contains(word) && !allowed(word));
             offenders.extend(found.map(|(word, why)| format!("{}:{line}: {word}: {why}", file.path)));
         }
     }

@@ -3,6 +3,7 @@
 use super::durable::{EntryKind, HardState, LogEntry, Persist, SnapshotPoint};
 use super::message::{self, PeerMessage};
 use super::{Consensus, log};
+use crate::mutants::{self, Mutant};
 use raft::Ready;
 
 /// What became ready.
@@ -49,6 +50,15 @@ impl Outstanding {
     }
 }
 
+/// What a mutant leaves of what is to be written.
+fn forgetful(hard_state: HardState) -> HardState {
+    HardState {
+        vote: if mutants::is(Mutant::ForgetVote) { 0 } else { hard_state.vote },
+        term: if mutants::is(Mutant::ForgetTerm) { 0 } else { hard_state.term },
+        ..hard_state
+    }
+}
+
 impl Consensus {
     /// Takes out all that became ready.
     pub fn drain(&mut self) -> Drained {
@@ -81,11 +91,19 @@ impl Consensus {
         let reads = ready.take_read_states().into_iter();
         drained.reads.extend(reads.map(|read| (read.index, read.request_ctx)));
         drained.messages.extend(ready.take_messages().into_iter().filter_map(message::to_ours));
-        let held = ready.take_persisted_messages().into_iter().filter_map(message::to_ours).collect();
+        let mut held: Vec<PeerMessage> =
+            ready.take_persisted_messages().into_iter().filter_map(message::to_ours).collect();
+        if mutants::is(Mutant::AcknowledgeBeforeSync) {
+            drained.messages.append(&mut held);
+        }
+        if mutants::is(Mutant::MuteFollower) {
+            held.clear();
+        }
         self.remember(&entries, hard_state, snapshot.as_ref(), joins);
         let hard_state = hard_state.or_else(|| joins.then(|| self.node.store().hard_state()));
         let number = ready.number();
         if hard_state.is_some() || !entries.is_empty() || snapshot.is_some() {
+            let hard_state = hard_state.map(forgetful);
             let persist = Persist { number, hard_state, snapshot: snapshot.clone(), entries, must_sync };
             drained.persist.push(persist);
         }

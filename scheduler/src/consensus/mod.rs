@@ -164,7 +164,9 @@ impl Consensus {
 
     /// Takes in what another member says; nonsense and messages of other groups are dropped.
     pub fn step(&mut self, message: PeerMessage) {
-        if message.group != FIRST_GROUP || message.to != self.id {
+        // A proposal is its leader's own: one that was passed on could come twice.
+        let foreign = message.group != FIRST_GROUP || message.kind == PeerMessageKind::Propose;
+        if foreign || message.to != self.id {
             return;
         }
         // An answer from one that is no member any more is refused by raft, and needs no answer.
@@ -250,6 +252,9 @@ impl Consensus {
 
     /// Proposes an entry; gives back the index it will have.
     pub fn propose(&mut self, data: Vec<u8>) -> Result<u64, ConsensusError> {
+        if !self.leads() {
+            return Err(ConsensusError::NotLeader);
+        }
         let result = self.node.propose(Vec::new(), data).map_err(|_| ConsensusError::NotLeader);
         self.pin_timeout();
         result.map(|()| self.last_index())
@@ -257,6 +262,9 @@ impl Consensus {
 
     /// Proposes a change of membership; raft drops it while an earlier one is not applied.
     pub fn propose_membership(&mut self, change: &MembershipChange) {
+        if !self.leads() {
+            return;
+        }
         let mut entry = Entry::default();
         entry.set_entry_type(EntryType::EntryConfChangeV2);
         entry.data = change.to_proposal().into();

@@ -5,6 +5,7 @@ use crate::command::Entry;
 use crate::consensus::{EntryKind, LogEntry};
 use crate::effect::Effect;
 use crate::message::ToWorker;
+use crate::mutants::{self, Mutant};
 use crate::state::apply::{Changes, Touched};
 
 impl Core {
@@ -16,8 +17,11 @@ impl Core {
         if log_entry.data.is_empty() {
             return self.state.skip(log_entry.index);
         }
-        let entry: Entry = rmp_serde::from_slice(&log_entry.data)
+        let mut entry: Entry = rmp_serde::from_slice(&log_entry.data)
             .expect("an entry of the log was written by a member whose format this release knows");
+        if mutants::is(Mutant::DependOnReplica) && self.id.is_multiple_of(2) {
+            entry.commands.reverse();
+        }
         let changes = self.state.apply(log_entry.index, &entry);
         if changes.touched.contains(&Touched::Controllers) {
             self.effects.push_back(Effect::Members);
@@ -29,7 +33,11 @@ impl Core {
     fn follow_up(&mut self, index: u64, term: u64, changes: Changes) {
         self.effects.extend(changes.events.into_iter().map(|event| Effect::Record(Box::new(event))));
         // By term too: another leader's entry may stand where ours was to be.
-        let mut clients = self.in_flight.remove(&(index, term)).unwrap_or_default().into_iter();
+        let key = match mutants::is(Mutant::ReplyByIndexAlone) {
+            false => (index, term),
+            true => self.in_flight.keys().copied().find(|(at, _)| *at == index).unwrap_or((index, term)),
+        };
+        let mut clients = self.in_flight.remove(&key).unwrap_or_default().into_iter();
         if self.leading.is_none() {
             return;
         }

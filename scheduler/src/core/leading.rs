@@ -5,6 +5,7 @@ use crate::command::Observation;
 use crate::effect::Effect;
 use crate::ids::PoolId;
 use crate::message::ToWorker;
+use crate::mutants::{self, Mutant};
 use crate::refusal::Refusal;
 use crate::state::nodes::NodePhase;
 use crate::time::Millis;
@@ -24,7 +25,7 @@ impl Core {
         let term = self.consensus.term();
         let leads = self.consensus.leads();
         if let Some(leading) = &self.leading {
-            if leads && leading.term == term {
+            if (leads && leading.term == term) || mutants::is(Mutant::NeverStepDown) {
                 return;
             }
             self.step_down();
@@ -42,7 +43,9 @@ impl Core {
         self.effects.push_back(Effect::Lead { term });
         self.mark_all();
         for (id, node) in self.state.nodes() {
-            self.effects.push_back(Effect::SendWorker { node: id, message: ToWorker::Attach { term } });
+            if !mutants::is(Mutant::NeverAttach) {
+                self.effects.push_back(Effect::SendWorker { node: id, message: ToWorker::Attach { term } });
+            }
             self.effects.push_back(match node.phase {
                 NodePhase::Leaving => Effect::Release { node: id },
                 _ => Effect::Provision { node: id },

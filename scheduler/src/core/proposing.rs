@@ -2,8 +2,9 @@
 
 use super::Core;
 use crate::command::{ClientCommand, Command, Entry, Observation};
-use crate::effect::Effect;
+use crate::effect::{Effect, Outcome};
 use crate::ids::{ClientToken, PoolId, RequestKey};
+use crate::mutants::{self, Mutant};
 use crate::plan::{self, Situation};
 use crate::refusal::Refusal;
 use std::collections::BTreeSet;
@@ -41,6 +42,8 @@ impl Core {
         let data = rmp_serde::to_vec(&entry).expect("every type of Entry can be encoded");
         match self.consensus.propose(data) {
             Ok(index) => {
+                let clients =
+                    if mutants::is(Mutant::ReplyBeforeCommit) { self.reply_early(clients) } else { clients };
                 self.in_flight.insert((index, self.consensus.term()), clients);
                 true
             }
@@ -49,6 +52,13 @@ impl Core {
                 false
             }
         }
+    }
+
+    /// What a mutant does.
+    fn reply_early(&mut self, clients: Vec<(usize, ClientToken)>) -> Vec<(usize, ClientToken)> {
+        let done = |(_, token)| Effect::Reply { token, result: Ok(Outcome::Done) };
+        self.effects.extend(clients.into_iter().map(done));
+        Vec::new()
     }
 
     /// What could not be proposed is said again; what was planned is planned anew.
@@ -92,7 +102,9 @@ impl Core {
         let situation =
             Situation { state: &self.state, now, silent, drain: self.drain, limits: &self.limits };
         let plan = plan::plan(&situation, &mut self.index, &dirty);
-        plan.unfinished.into_iter().for_each(|pool| self.index.mark(pool));
+        if !mutants::is(Mutant::ForgetUnfinished) {
+            plan.unfinished.into_iter().for_each(|pool| self.index.mark(pool));
+        }
         self.look_again = [self.look_again, plan.look_again].into_iter().flatten().min();
         plan.commands.into_iter().map(Command::Plan).collect()
     }

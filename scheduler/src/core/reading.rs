@@ -4,6 +4,7 @@
 use super::Core;
 use crate::effect::Effect;
 use crate::ids::ClientToken;
+use crate::mutants::{self, Mutant};
 use crate::time::{Millis, Moment};
 
 /// A question may be lost, or come to one that does not lead any more: then it is asked again.
@@ -62,6 +63,10 @@ impl Core {
         }
         if self.reads.waiting.is_empty() || self.reads.asked.is_some() {
             return;
+        }
+        if mutants::is(Mutant::StaleRead) && self.consensus.leads() {
+            let tokens = std::mem::take(&mut self.reads.waiting);
+            return self.reads.found.push((self.state.applied(), tokens));
         }
         self.reads.number += 1;
         let mut context = self.reads.salt.to_vec();

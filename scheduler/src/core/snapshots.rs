@@ -4,6 +4,7 @@ use super::Core;
 use crate::consensus::{PeerMessage, PeerMessageKind, SnapshotPoint};
 use crate::effect::Effect;
 use crate::loaded::Loaded;
+use crate::mutants::{self, Mutant};
 
 /// How far the log has grown since the last snapshot, and one that has arrived.
 #[derive(Default)]
@@ -30,7 +31,9 @@ impl Core {
         if !due || course.running {
             return;
         }
-        if let Some(point) = self.consensus.point(self.state.applied()).filter(|point| point.index > 0) {
+        let early = u64::from(mutants::is(Mutant::SnapshotOffByOne));
+        let applied = self.state.applied().saturating_sub(early);
+        if let Some(point) = self.consensus.point(applied).filter(|point| point.index > 0) {
             (course.running, course.entries, course.bytes) = (true, 0, 0);
             self.effects.push_back(Effect::Snapshot { point, state: Box::new(self.state.fork()) });
         }
@@ -64,7 +67,10 @@ impl Core {
         // Raft installs nothing but what was stepped with its state.
         let Loaded { state, index } =
             *loaded.expect("a snapshot is installed with the state that came with it");
-        (self.state, self.index) = (state, index);
+        self.state = state;
+        if !mutants::is(Mutant::KeepOldIndex) {
+            self.index = index;
+        }
         (self.snapshots.entries, self.snapshots.bytes) = (0, 0);
         self.effects.push_back(Effect::Installed { index: point.index });
         self.effects.push_back(Effect::Members);

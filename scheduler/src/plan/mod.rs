@@ -12,6 +12,7 @@ use crate::command::PlanCommand;
 use crate::ids::{NodeId, PoolId};
 use crate::index::Index;
 use crate::limits::Limits;
+use crate::mutants::{self, Mutant};
 use crate::state::State;
 use crate::time::Millis;
 use place::{Left, Placing};
@@ -81,7 +82,9 @@ pub fn plan(situation: &Situation<'_>, index: &mut Index, dirty: &BTreeSet<PoolI
         };
         scale::scale(situation, index.pool_nodes(*id), *id, pool, &left, &mut plan);
     }
-    index.undo(taken);
+    if !mutants::is(Mutant::KeepPlanned) {
+        index.undo(taken);
+    }
     retain::retain(situation, &mut plan);
     plan
 }

@@ -4,6 +4,7 @@ use crate::command::ClientCommand;
 use crate::effect::Outcome;
 use crate::ids::RequestKey;
 use crate::limits::agreed;
+use crate::mutants::{self, Mutant};
 use crate::pages::PageMap;
 use crate::refusal::Refusal;
 use crate::time::Millis;
@@ -36,6 +37,9 @@ impl Keys {
 
     /// Remembers an answer.
     pub fn remember(&mut self, key: RequestKey, digest: u64, now: Millis, answer: Answer) {
+        if mutants::is(Mutant::ForgetKeys) {
+            return;
+        }
         self.answers.insert(key, Known { digest, answer });
         self.by_age.insert((now, key), ());
     }

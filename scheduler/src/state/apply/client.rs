@@ -7,6 +7,7 @@ use crate::event::What;
 use crate::ids::{PoolId, RunId, Slot, WorkspaceId};
 use crate::limits::agreed;
 use crate::message::StopCause;
+use crate::mutants::{self, Mutant};
 use crate::refusal::Refusal;
 use crate::state::elements::{ElementState, Elements};
 use crate::state::pools::{self, Pool};
@@ -40,7 +41,9 @@ impl State {
         check_name("run name", &submit.name)?;
         check_name("workspace", &submit.workspace)?;
         let workspace = self.workspace(&submit.workspace).ok_or(Refusal::NoPool)?;
-        if let Some((run, known)) = self.runs.find(workspace, &submit.name) {
+        if let Some((run, known)) = self.runs.find(workspace, &submit.name)
+            && !mutants::is(Mutant::ForgetNames)
+        {
             return match known.digest == submit.digest && known.elements.count() == submit.count {
                 true => Ok(Outcome::Submitted { run, known: true }),
                 false => Err(Refusal::NameConflict { name: submit.name.clone(), run }),
@@ -77,7 +80,7 @@ impl State {
             elements: Elements::new(submit.count),
         });
         if let Some(pool) = self.pools.get_mut(&pool_id) {
-            pool.open_runs += 1;
+            pool.open_runs += if mutants::is(Mutant::MiscountOpenRuns) { 2 } else { 1 };
         }
         at.touch(Touched::Run(run));
         at.event(What::Submitted { run, pool: pool_name, submit: Box::new(submit.clone()) });
@@ -153,7 +156,9 @@ impl State {
             touched += u64::from(self.ask_to_stop(fence, StopCause::Canceled, at));
         }
         at.touch(Touched::Run(id));
-        self.close_if_over(id, at);
+        if !mutants::is(Mutant::CancelForgetsToEnd) {
+            self.close_if_over(id, at);
+        }
         touched
     }
 
@@ -174,7 +179,9 @@ impl State {
                 pool.open_runs += 1;
             }
         }
-        at.touch(Touched::Run(id));
+        if !mutants::is(Mutant::IndexForgetsRetry) {
+            at.touch(Touched::Run(id));
+        }
         at.event(What::Retried { run: id, element: which.element });
         Ok(Outcome::Touched { elements })
     }

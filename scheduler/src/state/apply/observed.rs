@@ -5,6 +5,7 @@ use crate::command::Observation;
 use crate::event::{NodeChange, What};
 use crate::ids::{Fence, NodeId, PoolId};
 use crate::message::{Report, ToWorker};
+use crate::mutants::{self, Mutant};
 use crate::state::nodes::NodePhase;
 
 impl State {
@@ -87,7 +88,9 @@ impl State {
         if let Some(pool) = self.pools.get_mut(&pool_id) {
             pool.nodes -= 1;
             let (keys, vcpu) = (pool.quota_keys(), pool.capacity().vcpu);
-            self.quota.refund(&keys, stage, vcpu.into());
+            if !mutants::is(Mutant::SkipRefund) {
+                self.quota.refund(&keys, stage, vcpu.into());
+            }
             at.touch(Touched::Quota);
         }
         at.touch(Touched::Node(id));
@@ -100,6 +103,10 @@ impl State {
         at.send(node, ToWorker::Acknowledge { fence: report.fence });
         if self.attempts.get(&report.fence).is_some_and(|attempt| attempt.node == node) {
             self.settle(report, at);
+        } else if mutants::is(Mutant::DropFence)
+            && let Some(fence) = self.nodes.get(&node).and_then(|node| node.attempts.first().copied())
+        {
+            self.settle(&Report { fence, ..report.clone() }, at);
         }
     }
 
@@ -123,7 +130,9 @@ impl State {
         if let Some(pool) = self.pools.get(&node.pool).filter(|_| before != after) {
             let (keys, vcpu) = (pool.quota_keys(), u64::from(pool.capacity().vcpu));
             self.quota.refund(&keys, before, vcpu);
-            self.quota.charge(&keys, after, vcpu);
+            if !mutants::is(Mutant::LoseCharge) {
+                self.quota.charge(&keys, after, vcpu);
+            }
         }
         at.touch(Touched::Node(id));
     }

@@ -5,6 +5,7 @@ use crate::event::{Ending, What};
 use crate::ids::{Fence, RunId};
 use crate::limits::agreed;
 use crate::message::{End, Report, StopCause, ToWorker};
+use crate::mutants::{self, Mutant};
 use crate::state::elements::Tries;
 use crate::state::runs::{Attempt, Run};
 
@@ -25,8 +26,10 @@ fn verdict(run: &Run, attempt: &Attempt, end: &End) -> Verdict {
             Verdict::Again(Tries { user, system: system + 1 })
         }
         End::Stopped | End::System { .. } => Verdict::Over(Ending::Failed),
-        End::Exited { .. } | End::Signaled { .. } | End::TimedOut if user < run.retries => {
-            Verdict::Again(Tries { user: user + 1, system })
+        End::Exited { .. } | End::Signaled { .. } | End::TimedOut
+            if user < run.retries || mutants::is(Mutant::RetryForever) =>
+        {
+            Verdict::Again(Tries { user: user.saturating_add(1), system })
         }
         End::Exited { .. } | End::Signaled { .. } | End::TimedOut | End::CannotStart { .. } => {
             Verdict::Over(Ending::Failed)
@@ -80,6 +83,7 @@ impl State {
                 run.elements.end(slot.element, ending);
                 at.event(What::Abandoned { slot, reason: reason.to_owned() });
             }
+            Verdict::Again(_) if mutants::is(Mutant::LoseElement) => {}
             Verdict::Again(tries) => {
                 run.elements.requeue(slot.element, tries);
                 at.event(What::Requeued { slot, fence, reason: reason.to_owned(), report: None });
@@ -93,7 +97,9 @@ impl State {
     fn take_attempt(&mut self, fence: Fence, at: &mut Applying<'_>) -> Option<Attempt> {
         let attempt = self.attempts.remove(&fence)?;
         if let Some(node) = self.nodes.get_mut(&attempt.node) {
-            node.free = node.free.plus(&attempt.resources);
+            if !mutants::is(Mutant::LeakCapacity) {
+                node.free = node.free.plus(&attempt.resources);
+            }
             node.attempts.remove(&fence);
             node.since = self.now;
             at.touch(Touched::Node(attempt.node));

@@ -5,6 +5,7 @@ use crate::command::{PlanCommand, ReleaseReason};
 use crate::event::{NodeChange, What};
 use crate::ids::{Fence, NodeId, PoolId, RunId, Slot};
 use crate::message::{Assignment, ToWorker};
+use crate::mutants::{self, Mutant};
 use crate::state::elements::{ElementState, Tries};
 use crate::state::nodes::{Node, NodePhase};
 use crate::state::quota::Stage;
@@ -27,7 +28,10 @@ impl State {
         let Some(ElementState::Waiting(_)) = run.elements.state(slot.element) else {
             return None;
         };
-        let node = self.nodes.get(&on).filter(|node| node.is_ready() && node.pool == run.pool)?;
+        let node = self.nodes.get(&on).filter(|node| node.pool == run.pool)?;
+        if !node.is_ready() && !mutants::is(Mutant::StartAnywhere) {
+            return None;
+        }
         let resources = run.need.on(self.pools.get(&node.pool)?.capacity());
         let free = node.free.minus(&resources)?;
         let fence = at.fence();
@@ -71,7 +75,8 @@ impl State {
         let pool = self.pools.get(&pool_id)?;
         let allowed = !pool.deleting && pool.nodes < pool.settings.max_instances && self.now >= pool.retry_at;
         let (keys, capacity) = (pool.quota_keys(), *pool.capacity());
-        if !allowed || self.quota.exhausted(&keys, capacity.vcpu.into()).is_some() {
+        let unlooked = mutants::is(Mutant::SkipQuotaCheck) || mutants::is(Mutant::IgnoreQuota);
+        if !allowed || (!unlooked && self.quota.exhausted(&keys, capacity.vcpu.into()).is_some()) {
             return None;
         }
         self.quota.charge(&keys, Stage::Reserved, capacity.vcpu.into());
@@ -97,7 +102,9 @@ impl State {
         }
         self.set_phase(id, NodePhase::Leaving, at);
         at.send(id, ToWorker::Leave);
-        at.changes.release.push(id);
+        if !mutants::is(Mutant::ForgetRelease) {
+            at.changes.release.push(id);
+        }
         self.tell_node(id, NodeChange::Released { reason }, at);
         true
     }
