@@ -239,6 +239,12 @@ fn storing_again_or_holding_renews_the_time() {
     store.put_many(vec![b"small".to_vec(), bytes(1, LARGE)]).unwrap();
     assert_eq!(store.remove(&all, hour).unwrap().blobs, 0);
 
+    // As a peer pushes it.
+    old_blobs(&store);
+    store.put_stream(&b"small"[..], Some(all[0]), u64::MAX).unwrap();
+    store.put_stream(&*bytes(1, LARGE), Some(all[1]), u64::MAX).unwrap();
+    assert_eq!(store.sweep(hour, |_| false).unwrap().blobs, 0);
+
     old_blobs(&store);
     let absent = Digest::of(b"absent");
     assert_eq!(store.hold(&[all[0], absent, all[1]]).unwrap(), [absent]);
@@ -248,6 +254,34 @@ fn storing_again_or_holding_renews_the_time() {
     old_blobs(&store);
     assert_eq!(store.remove(&all, hour).unwrap().blobs, 2);
     assert_eq!(store.hold(&all).unwrap(), all);
+}
+
+#[test]
+fn a_list_names_every_blob_once_and_in_order() {
+    let folder = TempDir::new().unwrap();
+    let store = open(&folder);
+    assert_eq!(store.digests_after(None, 10).unwrap(), []);
+    store.put_many((0..300_u32).map(|i| i.to_le_bytes().to_vec()).collect()).unwrap();
+    store.put_many((0..40).map(|i| bytes(i, 65_537 + usize::from(i))).collect()).unwrap();
+    let mut all = Vec::new();
+    store.for_each(|blob| all.push(blob)).unwrap();
+    all.sort_unstable_by_key(|blob| blob.digest);
+    assert_eq!(all.len(), 340);
+    for limit in [1, 7, 339, 340, 4096] {
+        let (mut told, mut after) = (Vec::new(), None);
+        loop {
+            let page = store.digests_after(after, limit).unwrap();
+            assert!(page.len() <= limit as usize);
+            told.extend_from_slice(&page);
+            match page.last() {
+                Some(last) if page.len() == limit as usize => after = Some(last.digest),
+                _ => break,
+            }
+        }
+        assert_eq!(told, all, "{limit} at a time");
+    }
+    assert_eq!(store.digests_after(None, 0).unwrap(), []);
+    assert_eq!(store.digests_after(Some(Digest::from_bytes([255; 32])), 9).unwrap(), []);
 }
 
 #[test]
