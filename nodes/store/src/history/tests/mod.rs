@@ -1,6 +1,7 @@
 //! What history promises. The events are the scheduler's own: entries are applied to its real state.
 
 mod copy;
+mod copy_stepwise;
 mod life;
 mod lists;
 mod random;
