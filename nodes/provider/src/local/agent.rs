@@ -1,7 +1,7 @@
 //! A node's agent: the worker's process, started by us or found alive.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     io,
     os::{
         fd::OwnedFd,
@@ -20,6 +20,9 @@ use super::{
     census::{self, Census, NODE_MARK, ProcessId},
     folder::{NodeFolder, PidRecord},
 };
+
+/// In an argument, or the program's name, this stands for the node's number.
+const NODE: &str = "{node}";
 
 /// How workers are started.
 #[derive(Clone, Debug)]
@@ -51,13 +54,13 @@ enum Hold {
 impl WorkerCommand {
     fn all_arguments(&self, folder: &NodeFolder) -> Vec<OsString> {
         let config = folder.path().join(&self.config).into_os_string();
-        self.arguments.iter().cloned().chain([config]).collect()
+        self.arguments.iter().map(|argument| of_node(argument, folder)).chain([config]).collect()
     }
 
     /// Starts the worker of a node and writes down which process it is.
     pub(super) fn start(&self, folder: &NodeFolder) -> io::Result<Agent> {
         let log = folder.open_log()?;
-        let mut command = Command::new(&self.program);
+        let mut command = Command::new(of_node(self.program.as_os_str(), folder));
         command
             .args(self.all_arguments(folder))
             .current_dir(folder.path())
@@ -92,12 +95,7 @@ impl WorkerCommand {
             }
         }
         let wanted = self.all_arguments(folder);
-        let is_agent = |id: &ProcessId| {
-            let arguments = census::arguments(id.pid).unwrap_or_default();
-            // An interpreter and its script come before ours.
-            let at = arguments.len().saturating_sub(wanted.len());
-            arguments[at..].iter().map(Vec::as_slice).eq(wanted.iter().map(|argument| argument.as_bytes()))
-        };
+        let is_agent = |id: &ProcessId| ends_alike(&census::arguments(id.pid).unwrap_or_default(), &wanted);
         let Some(id) = Census::take()?.masters(&folder.id()?).into_iter().find(is_agent) else {
             return Ok(None);
         };
@@ -107,6 +105,23 @@ impl WorkerCommand {
         }
         Ok(agent)
     }
+}
+
+/// An argument for this node.
+fn of_node(argument: &OsStr, folder: &NodeFolder) -> OsString {
+    let number = folder.path().file_name().and_then(OsStr::to_str);
+    match (argument.to_str(), number) {
+        (Some(text), Some(number)) if text.contains(NODE) => text.replace(NODE, number).into(),
+        _ => argument.to_owned(),
+    }
+}
+
+/// Whether a process has the arguments that we gave, as far as both go: an interpreter and its script come before
+/// ours, and a launcher that has become the worker has dropped its own. The last one tells the node.
+fn ends_alike(arguments: &[Vec<u8>], wanted: &[OsString]) -> bool {
+    let given = wanted.iter().map(|argument| argument.as_bytes());
+    let mut pairs = arguments.iter().map(Vec::as_slice).rev().zip(given.rev()).peekable();
+    pairs.peek().is_some() && pairs.all(|(has, given)| has == given)
 }
 
 fn record_of(id: ProcessId) -> io::Result<PidRecord> {

@@ -48,9 +48,10 @@ pub struct LocalConfig {
     /// Where the nodes' folders are, one a node, named by its number; made if absent. One provider at a time may use it,
     /// which the lock of the controller's data folder sees to.
     pub folder: PathBuf,
-    /// The program that workers are, an absolute path.
+    /// The program that workers are, an absolute path; or one that becomes the worker once it has made its surroundings,
+    /// as `ip netns exec` does, with the worker among its arguments.
     pub program: PathBuf,
-    /// Its arguments, before the configuration's path.
+    /// Its arguments, before the configuration's path. In each, `{node}` stands for the node's number.
     pub arguments: Vec<OsString>,
     /// The configuration's name in the node's folder, as `prepare` writes it.
     pub config_name: OsString,

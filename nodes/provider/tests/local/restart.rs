@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tidegate_provider::{LocalProvider, Provider};
+use tidegate_provider::{LocalConfig, LocalProvider, Provider};
 
 use crate::rig::{OBEDIENT, Rig, Root, config, is_there, kill, orders, wait_for};
 
@@ -49,6 +49,28 @@ fn a_worker_that_dies_again_and_again_is_given_up() {
     assert_eq!(rig.read(1, "starts").lines().count(), 10);
     assert!(pauses.contains(&3200), "{pauses:?}");
     assert_eq!(rig.provider.next_wakeup(), None);
+}
+
+#[test]
+fn a_worker_behind_a_launcher_is_told_its_node_and_found_again() {
+    // `env` becomes the worker, as `ip netns exec` does.
+    let launched = |config: &mut LocalConfig| {
+        let script = config.arguments.clone();
+        config.program = "/usr/bin/env".into();
+        config.arguments = ["HOST=w{node}".into(), "/bin/sh".into()].into_iter().chain(script).collect();
+    };
+    let script = "echo $HOST > host; while [ ! -e leave ]; do sleep 0.02; done";
+    let mut rig = Rig::with(Root::new(script), launched);
+    let wanted = orders([7]);
+    rig.until(&wanted, "it starts", |rig| rig.file(7, "host").exists() && rig.pid(7).is_some());
+    let pid = rig.pid(7).unwrap();
+    // As if the controller had died before it wrote down which process it had started.
+    fs::remove_file(rig.file(7, "pid")).unwrap();
+    let mut rig = rig.restart_with(launched);
+    rig.until(&wanted, "it is found", |rig| rig.pid(7).is_some());
+    assert_eq!((rig.pid(7).unwrap(), rig.read(7, "host").trim()), (pid, "w7"));
+    fs::write(rig.file(7, "leave"), "").unwrap();
+    rig.until(&[], "it leaves", |_| !is_there(pid));
 }
 
 #[test]

@@ -110,7 +110,12 @@ impl Rig {
 
     /// Another controller's provider over the same folder.
     pub(crate) fn restart(self) -> Rig {
-        Rig::with(self.root, |_| {})
+        self.restart_with(|_| {})
+    }
+
+    /// The same with other settings than the usual.
+    pub(crate) fn restart_with(self, change: impl FnOnce(&mut LocalConfig)) -> Rig {
+        Rig::with(self.root, change)
     }
 
     pub(crate) fn reconcile(&mut self, wanted: &[NodeOrder], now: Instant) {
