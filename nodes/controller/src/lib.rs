@@ -25,6 +25,7 @@ mod network;
 mod peers;
 mod providers;
 mod record;
+mod recover;
 mod replicate;
 mod serve;
 mod start;

@@ -20,6 +20,7 @@ use crate::network::{self, Network, NetworkError};
 use crate::peers::{PeerEvents, Peers};
 use crate::providers::Providers;
 use crate::record::Recorder;
+use crate::recover::{Recovered, membership, recover};
 use crate::replicate::Places;
 use crate::replicate::blobs::ReplicatedBlobs;
 use crate::replicate::forward;
@@ -27,8 +28,9 @@ use crate::replicate::history::Copying;
 use actix::{Actor, Addr, Arbiter, AsyncContext};
 use std::sync::Arc;
 use thiserror::Error;
-use tidegate_scheduler::consensus::{ConsensusError, HardState, Restored};
+use tidegate_scheduler::consensus::{ConsensusError, Restored};
 use tidegate_scheduler::controllers::ControllerCard;
+use tidegate_scheduler::event::Event;
 use tidegate_scheduler::record::Start;
 use tidegate_scheduler::state::snapshot::ImageError;
 use tidegate_scheduler::{Core, Input, Loaded, Member, State};
@@ -37,8 +39,6 @@ use tokio::sync::{broadcast, watch};
 
 /// How many events a slow watcher may fall behind.
 const EVENTS_KEPT: usize = 4096;
-/// How many bytes of the log are read at once.
-const READ_AT_ONCE: usize = 8 << 20;
 
 /// Why a controller does not start. Nothing was changed on the disk.
 #[derive(Debug, Error)]
@@ -122,69 +122,6 @@ impl Running {
     }
 }
 
-/// What the disk gave back.
-struct Recovered {
-    log: DurableLog,
-    snapshots: SnapshotStore,
-    state: State,
-    restored: Restored,
-    notices: Vec<String>,
-}
-
-/// Whose folder it is; a new one founds a cluster of one.
-fn membership(folder: &DataFolder, config: &ControllerConfig) -> Result<Membership, StartError> {
-    if let Some(known) = member::read(folder.path())? {
-        return Ok(known);
-    }
-    let founder = Membership { id: 1, founders: vec![1], cluster: config.cluster.clone() };
-    member::write(folder.path(), &founder)?;
-    Ok(founder)
-}
-
-fn recover(
-    folder: &DataFolder,
-    config: &ControllerConfig,
-    member: &Membership,
-) -> Result<Recovered, StartError> {
-    let mut notices = Vec::new();
-    let (mut log, mut recovered) = DurableLog::open(folder, config.log.clone())?;
-    notices.extend(recovered.torn_tail.as_ref().map(ToString::to_string));
-    let snapshots = SnapshotStore::of(folder);
-    let latest = snapshots.load_latest()?;
-    let refused = latest.refused.iter();
-    notices
-        .extend(refused.map(|bad| format!("snapshot {} was put aside: {}", bad.file.display(), bad.reason)));
-    let (point, state) = match latest.found {
-        Some((point, image)) => (point, State::decode(&image)?),
-        None => Default::default(),
-    };
-    let state = if point.index == 0 { State::founded(&member.founders) } else { state };
-    // A snapshot of another member that is ahead of the log, or that the log does not lead to, begins it anew: the
-    // process ended after it was stored and before the log followed.
-    let leads_there = point.index == 0
-        || point.index + 1 < recovered.first_index
-        || log.term(point.index).is_ok_and(|term| term == point.term);
-    if !leads_there {
-        let hard_state = HardState { commit: point.index, ..recovered.hard_state };
-        log.restart_after(&point, hard_state)?;
-        notices.push(format!("the log begins anew after the snapshot at entry {}", point.index));
-        recovered.hard_state = hard_state;
-        (recovered.first_index, recovered.last_index) = (point.index + 1, point.index);
-    }
-    if recovered.first_index > point.index + 1 {
-        return Err(StartError::Gap { first: recovered.first_index, snapshot: point.index });
-    }
-    let mut entries = Vec::new();
-    let mut from = point.index + 1;
-    while from <= recovered.last_index {
-        let read = log.entries(from, recovered.last_index + 1, READ_AT_ONCE)?;
-        from += read.len() as u64;
-        entries.extend(read);
-    }
-    let restored = Restored { hard_state: recovered.hard_state, point, entries };
-    Ok(Recovered { log, snapshots, state, restored, notices })
-}
-
 /// What happens to the links with other controllers, for the core and for whoever runs this one.
 struct ToCore {
     core: Addr<CoreActor>,
@@ -210,141 +147,221 @@ struct Threads {
     pool: Arbiter,
 }
 
-/// Starts a controller. Must be called in an actix system.
-pub async fn start(config: ControllerConfig) -> Result<Running, StartError> {
-    let folder = DataFolder::open(&config.data)?;
-    let member = membership(&folder, &config)?;
-    let recovered = recover(&folder, &config, &member)?;
-    let blobs = BlobStore::open(folder.store().join("blobs"), StoreOptions::default())?;
-    let history = History::open(&folder.store().join("history.db"), blobs.clone())?;
-    history.set_gap(recovered.restored.point.index)?;
-    let new = || Arbiter::new();
-    let threads = Threads { core: new(), disk: new(), history: new(), net: new(), pool: new() };
-    let network = network::open(&folder, &config, &member, &threads.net).await?;
-    wire(config, folder, member, recovered, (blobs, history), threads, network).await
+impl Threads {
+    fn new() -> Threads {
+        let [core, disk, history, net, pool] = std::array::from_fn(|_| Arbiter::new());
+        Threads { core, disk, history, net, pool }
+    }
+
+    fn into_arbiters(self) -> Vec<Arbiter> {
+        vec![self.core, self.disk, self.history, self.net, self.pool]
+    }
 }
 
-async fn wire(
-    config: ControllerConfig,
-    folder: DataFolder,
-    member: Membership,
-    recovered: Recovered,
-    (blobs, history): (BlobStore, History),
-    threads: Threads,
-    Network { endpoint, ca, controllers, address }: Network,
-) -> Result<Running, StartError> {
-    let Recovered { log, snapshots, state, restored, notices } = recovered;
-    let address = config.advertise.unwrap_or(address).to_string();
-    let card = ControllerCard { address: address.clone(), http: config.http.clone() };
-    let peers = Peers::new(member.id, card, endpoint.clone(), threads.net.handle());
-    let seeds = member::read_peers(folder.path())?;
-    let places = Places::new((member.id, address), seeds, folder.path().to_owned(), controllers.clone());
-    let nodes = config.nodes_folder(&folder);
-    let providers =
-        Providers::new(nodes, ca.clone(), controllers.path().to_owned(), &member.cluster, &config);
-
-    let (fatal, removed) = (Fatal::default(), Removed::default());
-    let clock = Clock::start();
-    let is_member = Member { id: member.id, founders: member.founders.clone() };
+/// The core, and what writes down all that it is told if that is wanted.
+fn make_core(
+    config: &ControllerConfig,
+    member: &Membership,
+    state: State,
+    restored: Restored,
+    told: &Told,
+) -> Result<(Core, Option<Recorder>), StartError> {
     let start = Start {
-        member: is_member,
+        member: Member { id: member.id, founders: member.founders.clone() },
         loaded: Loaded::of(state),
         restored,
         limits: config.limits.clone(),
-        moment: clock.moment(),
+        moment: told.clock.moment(),
     };
     let recorder = match &config.record {
         Some(path) => Some(
-            Recorder::begin(path, start.clone(), fatal.clone())
+            Recorder::begin(path, start.clone(), told.fatal.clone())
                 .map_err(|source| StartError::Record { path: path.clone(), source })?,
         ),
         None => None,
     };
-    let behind = start.restored.point.index;
     let core = Core::new(&start.member, start.loaded, start.restored, start.limits, start.moment)?;
+    Ok((core, recorder))
+}
 
-    let (links, bodies, forwarded) = (Links::default(), Bodies::default(), forward::Handler::default());
-    let (events, phases) = (broadcast::channel(EVENTS_KEPT).0, watch::channel(0).0);
+/// Where what happens is told.
+#[derive(Clone)]
+struct Told {
+    clock: Clock,
+    fatal: Fatal,
+    removed: Removed,
+    events: broadcast::Sender<Arc<Event>>,
+    phases: watch::Sender<u64>,
+}
+
+/// What only the core's actor has, and the disk's.
+struct Owned {
+    core: Core,
+    recorder: Option<Recorder>,
+    log: DurableLog,
+    places: Places,
+    pools: Pools,
+}
+
+/// Starts the actor that owns the core, and the disk's, which tells it what is durable.
+fn start_core(
+    threads: &Threads,
+    owned: Owned,
+    shared: &Sharing,
+    told: &Told,
+    leadership: watch::Sender<Leadership>,
+    voters: watch::Sender<Vec<u64>>,
+) -> Addr<CoreActor> {
+    let Owned { core, recorder, log, places, pools } = owned;
+    let (shared, told, disk_thread) = (shared.clone(), told.clone(), threads.disk.handle());
+    CoreActor::start_in_arbiter(&threads.core.handle(), move |ctx| {
+        let address = ctx.address();
+        let Told { clock, fatal, removed, events, phases } = told;
+        shared.peers.tell(Arc::new(ToCore { core: address.clone(), removed: removed.clone() }));
+        let (kept, blobs) = (shared.snapshots.clone(), shared.blobs);
+        let disk = DiskActor::start_in_arbiter(&disk_thread, move |_| {
+            DiskActor::new(log, kept, blobs, address, fatal)
+        });
+        let wiring = Wiring {
+            disk,
+            copying: Copying::new(shared.history.clone()),
+            history: shared.history,
+            links: shared.links,
+            peers: shared.peers,
+            places,
+            removed,
+            pools,
+            bodies: shared.bodies,
+            snapshots: shared.snapshots,
+            events,
+            phases,
+            voters,
+        };
+        CoreActor::new(core, clock, wiring, leadership, recorder)
+    })
+}
+
+/// Starts the actor that writes history; what a snapshot skipped is copied from another controller.
+fn start_history(
+    threads: &Threads,
+    history: &History,
+    told: &Told,
+    peers: &Peers,
+    behind: u64,
+) -> Addr<HistoryActor> {
+    let (history, fatal, peers) = (history.clone(), told.fatal.clone(), peers.clone());
+    let actor = HistoryActor::start_in_arbiter(&threads.history.handle(), move |_| {
+        HistoryActor::new(history, fatal, peers)
+    });
+    Copying::new(actor.clone()).needed(behind);
+    actor
+}
+
+/// What several actors hold.
+#[derive(Clone)]
+struct Sharing {
+    links: Links,
+    bodies: Bodies,
+    peers: Peers,
+    snapshots: SnapshotStore,
+    history: Addr<HistoryActor>,
+    blobs: BlobStore,
+}
+
+/// Starts a controller. Must be called in an actix system.
+pub async fn start(config: ControllerConfig) -> Result<Running, StartError> {
+    let folder = DataFolder::open(&config.data)?;
+    let member = membership(&folder, &config)?;
+    let Recovered { log, snapshots, state, restored, notices } = recover(&folder, &config, &member)?;
+    let blobs = BlobStore::open(folder.store().join("blobs"), StoreOptions::default())?;
+    let history = History::open(&folder.store().join("history.db"), blobs.clone())?;
+    let threads = Threads::new();
+    let Network { endpoint, ca, controllers, address } =
+        network::open(&folder, &config, &member, &threads.net).await?;
+    let address = config.advertise.unwrap_or(address).to_string();
+
+    let told = Told {
+        clock: Clock::start(),
+        fatal: Fatal::default(),
+        removed: Removed::default(),
+        events: broadcast::channel(EVENTS_KEPT).0,
+        phases: watch::channel(0).0,
+    };
+    let behind = restored.point.index;
+    let (core, recorder) = make_core(&config, &member, state, restored, &told)?;
+    let card = ControllerCard { address: address.clone(), http: config.http.clone() };
+    let peers = Peers::new(member.id, card, endpoint.clone(), threads.net.handle());
+    let history_actor = start_history(&threads, &history, &told, &peers, behind);
+
+    let seeds = member::read_peers(folder.path())?;
+    let nodes = config.nodes_folder(&folder);
+    let providers =
+        Providers::new(nodes, ca.clone(), controllers.path().to_owned(), &member.cluster, &config);
+    let pools = Pools::new(threads.pool.handle(), providers);
+    let places = Places::new((member.id, address), seeds, folder.path().to_owned(), controllers);
     let leadership = watch::Sender::new(Leadership::of(&core));
     let voters = watch::Sender::new(core.members().voters.clone());
     let replicated = ReplicatedBlobs::new(blobs.clone(), member.id, peers.clone(), voters.subscribe());
-    let history_actor = {
-        let (history, fatal, peers) = (history.clone(), fatal.clone(), peers.clone());
-        HistoryActor::start_in_arbiter(&threads.history.handle(), move |_| {
-            HistoryActor::new(history, fatal, peers)
-        })
-    };
-    let copying = Copying::new(history_actor.clone());
-    let pools = Pools::new(threads.pool.handle(), providers);
-    let disk_handle = threads.disk.handle();
-    let core_actor = CoreActor::start_in_arbiter(&threads.core.handle(), {
-        let (links, bodies, history) = (links.clone(), bodies.clone(), history_actor.clone());
-        let (events, phases, fatal) = (events.clone(), phases.clone(), fatal.clone());
-        let (peers, removed, leadership) = (peers.clone(), removed.clone(), leadership.clone());
-        let (snapshots, copying) = (snapshots.clone(), copying.clone());
-        move |ctx| {
-            let core_address = ctx.address();
-            peers.tell(Arc::new(ToCore { core: core_address.clone(), removed: removed.clone() }));
-            let kept = snapshots.clone();
-            let disk = DiskActor::start_in_arbiter(&disk_handle, move |_| {
-                DiskActor::new(log, kept, blobs, core_address, fatal)
-            });
-            let wiring = Wiring {
-                disk,
-                history,
-                links,
-                peers,
-                places,
-                copying,
-                removed,
-                pools,
-                bodies,
-                snapshots,
-                events,
-                phases,
-                voters,
-            };
-            CoreActor::new(core, clock, wiring, leadership, recorder)
-        }
-    });
-    copying.needed(behind);
-    let shared = Shared {
-        core: core_actor.clone(),
-        history: history_actor.clone(),
-        links: links.clone(),
-        bodies,
-        blobs: replicated.clone(),
-        kept: history.clone(),
-        snapshots,
-        forwarded: forwarded.clone(),
-    };
-    let controller = Controller(Arc::new(Parts {
-        core: core_actor,
+    let (links, bodies, forwarded) = (Links::default(), Bodies::default(), forward::Handler::default());
+    let sharing = Sharing { links, bodies, peers, snapshots, history: history_actor, blobs };
+    let owned = Owned { core, recorder, log, places, pools };
+    let core = start_core(&threads, owned, &sharing, &told, leadership.clone(), voters);
+    let Sharing { links, bodies, peers, snapshots, history: history_actor, blobs: _ } = sharing;
+    let parts = Parts {
+        core,
         history_actor,
         history,
         blobs: replicated,
         links,
-        endpoint: endpoint.clone(),
+        endpoint,
         catalogue: config.catalogue,
         folder: config.data,
-        events,
-        phases,
+        events: told.events,
+        phases: told.phases,
         leadership,
         peers,
         ca,
-        member: member.clone(),
+        member,
         forwarded,
         lock: folder,
-    }));
-    threads.net.spawn(accept::run(endpoint, shared));
-    let Threads { core, disk, history, net, pool } = threads;
-    let arbiters = vec![core, disk, history, net, pool];
-    if member.founders == [member.id] {
-        // One that is alone answers by itself as soon as it is ready; with others, whoever leads does.
+    };
+    let running = Running {
+        controller: Controller(Arc::new(parts)),
+        fatal: told.fatal,
+        removed: told.removed,
+        notices,
+        arbiters: Vec::new(),
+    };
+    admit(running, threads, bodies, snapshots).await
+}
+
+/// Lets workers and other controllers in; one that is alone answers by itself, and is waited for until it does.
+async fn admit(
+    mut running: Running,
+    threads: Threads,
+    bodies: Bodies,
+    snapshots: SnapshotStore,
+) -> Result<Running, StartError> {
+    let parts = &running.controller.0;
+    let shared = Shared {
+        core: parts.core.clone(),
+        history: parts.history_actor.clone(),
+        links: parts.links.clone(),
+        bodies,
+        blobs: parts.blobs.clone(),
+        kept: parts.history.clone(),
+        snapshots,
+        forwarded: parts.forwarded.clone(),
+    };
+    threads.net.spawn(accept::run(parts.endpoint.clone(), shared));
+    if parts.member.founders == [parts.member.id] {
         tokio::select! {
-            ready = controller.settled() => ready.map_err(|stopping| StartError::Failed(stopping.to_string()))?,
-            reason = fatal.happened() => return Err(StartError::Failed(reason)),
+            ready = running.controller.settled() => {
+                ready.map_err(|stopping| StartError::Failed(stopping.to_string()))?;
+            }
+            reason = running.fatal.happened() => return Err(StartError::Failed(reason)),
         }
     }
-    Ok(Running { controller, fatal, removed, notices, arbiters })
+    running.arbiters = threads.into_arbiters();
+    Ok(running)
 }

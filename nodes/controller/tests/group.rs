@@ -71,6 +71,22 @@ async fn in_history(running: &Running, count: usize) {
     .expect("all runs in history");
 }
 
+/// Waits until a controller votes and the one that it replaces is no more.
+async fn has_replaced(running: &Running, new: u64, old: u64) {
+    tokio::time::timeout(PATIENCE, async {
+        loop {
+            let voters = running.controller.read(|core| core.members().voters.clone()).await.unwrap();
+            let known = running.controller.read(|core| core.state().controllers().count()).await.unwrap();
+            if voters.contains(&new) && !voters.contains(&old) && known == 3 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .expect("the new one votes and the old one is gone");
+}
+
 #[test]
 fn three_agree_and_another_takes_over() {
     let temp = tempfile::tempdir().unwrap();
@@ -120,18 +136,7 @@ fn three_agree_and_another_takes_over() {
         // Another one joins in the place of the one that is gone.
         let data = temp.path().join("c4");
         running.push(begin(&data, &invite, addresses[3], limits()).await);
-        tokio::time::timeout(PATIENCE, async {
-            loop {
-                let voters = running[2].controller.read(|core| core.members().voters.clone()).await.unwrap();
-                let left = running[2].controller.read(move |core| core.state().controllers().count()).await;
-                if voters.contains(&4) && !voters.contains(&id) && left.unwrap() == 3 {
-                    break;
-                }
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        })
-        .await
-        .expect("the new one votes and the old one is gone");
+        has_replaced(&running[2], 4, id).await;
         assert_eq!(names(&running[2]).await.len(), 40);
         in_history(&running[2], 40).await;
 

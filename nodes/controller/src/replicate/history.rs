@@ -85,7 +85,7 @@ pub(super) async fn give(
     stream: &mut BulkStream,
 ) -> Result<(), String> {
     loop {
-        let (from, at) = (history.clone(), cursor.clone());
+        let (from, at) = (history.clone(), cursor);
         let piece = match actix_rt::task::spawn_blocking(move || from.export(&at, complete)).await {
             Ok(Ok(piece)) => piece,
             Ok(Err(HistoryError::Behind { .. })) => {
