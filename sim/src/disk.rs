@@ -44,6 +44,9 @@ pub enum Unusable {
     /// A record of the log cannot be read, and good ones follow.
     #[error("the log is damaged")]
     Log,
+    /// There is nothing on it any more, where a member had acknowledged things.
+    #[error("the disk is empty")]
+    Lost,
     /// The log goes on from a snapshot that is not there.
     #[error("the log begins at entry {first} but the newest whole snapshot ends at {snapshot}")]
     Gap {
@@ -104,7 +107,8 @@ impl Disk {
     }
 
     fn begin(&mut self, random: &mut Random) -> Option<Micros> {
-        if !self.batch.is_empty() || self.waiting.is_empty() {
+        // What only moves the commit index waits for the next write, and may be lost.
+        if !self.batch.is_empty() || !self.waiting.iter().any(|persist| persist.must_sync) {
             return None;
         }
         self.batch = std::mem::take(&mut self.waiting);
@@ -231,6 +235,13 @@ impl Disk {
         self.check()?;
         let refused = self.snapshots.put_damaged_aside();
         let newest = self.snapshots.newest();
+        // One that came from another member may reach further than the log, if a crash came between.
+        if let Some(saved) = newest
+            && self.entries.back().is_none_or(|last| last.index <= saved.point.index)
+        {
+            self.entries.clear();
+            self.dropped = self.dropped.max(saved.point.index);
+        }
         let point = newest.map(|saved| saved.point.clone()).unwrap_or_default();
         let image = newest.map(|saved| saved.image.clone());
         let entries = self.entries.iter().filter(|entry| entry.index > point.index).cloned().collect();

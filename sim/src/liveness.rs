@@ -1,0 +1,38 @@
+//! What must come to pass once a quorum is healed and faults have ended: one file each. Until it has, each says what
+//! is missing; one that says so for too long is stuck, unless a reason of its own justifies it.
+
+mod a_leader_leads;
+mod all_is_answered;
+mod machines_are_needed;
+mod nothing_admissible_idles;
+mod replicas_catch_up;
+mod runs_come_to_their_end;
+
+use crate::clock::Micros;
+use crate::world::World;
+
+/// A demand of the second phase.
+pub(crate) trait Demand {
+    /// How long after the healing it may take.
+    fn within(&self) -> Micros;
+
+    /// What is missing, in words that begin with the demand's title.
+    fn missing(&mut self, world: &World, healed: Micros) -> Option<String>;
+
+    /// Why what is missing may stay so, if there is a reason outside the scheduler.
+    fn justified(&self, _: &World) -> Option<String> {
+        None
+    }
+}
+
+/// All of them.
+pub(crate) fn all() -> Vec<Box<dyn Demand>> {
+    vec![
+        Box::new(a_leader_leads::ALeaderLeads),
+        Box::new(all_is_answered::AllIsAnswered),
+        Box::new(nothing_admissible_idles::NothingAdmissibleIdles::default()),
+        Box::new(runs_come_to_their_end::RunsComeToTheirEnd),
+        Box::new(machines_are_needed::MachinesAreNeeded),
+        Box::new(replicas_catch_up::ReplicasCatchUp),
+    ]
+}

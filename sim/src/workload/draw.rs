@@ -1,0 +1,284 @@
+//! Drawing the requests of one play.
+
+use super::{Ask, Mix, Planned};
+use crate::clock::Micros;
+use crate::random::Random;
+use tidegate_scheduler::command::{ClientCommand, OnDisconnect, PoolSettings, QuotaKey, RunSelector, Submit};
+use tidegate_scheduler::ids::{ContentId, RequestKey};
+use tidegate_scheduler::resources::{Need, Resources, Tier, VmSize};
+use tidegate_scheduler::state::DEFAULT_WORKSPACE;
+use tidegate_scheduler::time::Millis;
+
+const MILLION: u64 = 1_000_000;
+/// Sizes of VM by vCPU.
+const VCPU: [u32; 3] = [2, 4, 8];
+
+/// Draws all requests of a play that lasts so long.
+pub fn plan(seed: u64, mix: &Mix, span: Micros) -> Vec<Planned> {
+    let random = Random::stream(seed, "workload");
+    let mut draw = Draw { random, mix, span, planned: Vec::new(), runs: Vec::new() };
+    draw.set_up();
+    while (draw.planned.len() as u64) < mix.requests {
+        draw.one();
+    }
+    let mut planned = draw.planned;
+    planned.sort_by_key(|planned| planned.at);
+    for (number, planned) in planned.iter_mut().enumerate() {
+        planned.number = number as u32;
+    }
+    planned
+}
+
+struct Draw<'a> {
+    random: Random,
+    mix: &'a Mix,
+    span: Micros,
+    planned: Vec<Planned>,
+    /// What was submitted so far, and when.
+    runs: Vec<(Submit, Micros)>,
+}
+
+impl Draw<'_> {
+    fn set_up(&mut self) {
+        for pool in 0..self.mix.pools {
+            let settings = self.pool(pool);
+            self.command(Micros(pool * 100_000), ClientCommand::ApplyPool(Box::new(settings)));
+        }
+        if self.mix.quotas > 0 {
+            let command = self.quota();
+            self.command(Micros::millis(500), command);
+        }
+    }
+
+    fn when(&mut self) -> Micros {
+        Micros::seconds(1).after(Micros(self.random.below(self.span.since(Micros::seconds(1)).0)))
+    }
+
+    fn one(&mut self) {
+        let mix = self.mix;
+        let at = self.when();
+        let mut dice = self.random.below(MILLION) as i64;
+        let mut is = |share: u32| {
+            dice -= i64::from(share);
+            dice < 0 && dice >= -i64::from(share)
+        };
+        if is(mix.storms) {
+            self.storm(at);
+        } else if is(mix.quotas) {
+            let command = self.quota();
+            self.command(at, command);
+        } else if is(mix.pool_changes) {
+            let command = self.pool_change();
+            self.command(at, command);
+        } else if is(mix.cancels) {
+            self.cancel_or_retry(at);
+        } else if is(mix.nonsense) {
+            self.nonsense(at);
+        } else if is(mix.reads) {
+            self.push(at, Ask::Read);
+        } else if is(mix.membership) {
+            self.membership(at);
+        } else {
+            let submit = self.submit();
+            self.hand_in(at, submit);
+        }
+    }
+
+    fn push(&mut self, at: Micros, ask: Ask) {
+        let client = self.random.below(self.mix.clients);
+        self.planned.push(Planned { number: 0, at, client, ask });
+    }
+
+    fn command(&mut self, at: Micros, command: ClientCommand) {
+        let mut key = [0; 16];
+        key[..8].copy_from_slice(&self.random.bits().to_be_bytes());
+        key[8..].copy_from_slice(&self.random.bits().to_be_bytes());
+        let ask = Ask::Command { key: RequestKey(key), command };
+        if self.random.chance(self.mix.again) {
+            // At once and by another client, or much later.
+            let later = match self.random.flip() {
+                true => Micros(self.random.below(5000)),
+                false => Micros(self.random.exponential(30_000_000)),
+            };
+            self.push(at.after(later), ask.clone());
+        }
+        self.push(at, ask);
+    }
+
+    fn submit(&mut self) -> Submit {
+        let number = self.runs.len() as u64;
+        let need = match self.random.below(5) {
+            0 => Need::WholeNode,
+            _ => Need::Part(Resources {
+                vcpu: self.random.between(1..=2) as u32,
+                memory_mib: self.random.between(0..=2) * 1024,
+                gpu_milli: 0,
+            }),
+        };
+        let pool = self.random.flip().then(|| format!("pool-{}", self.random.below(self.mix.pools)));
+        let count = if self.random.flip() { 1 } else { self.random.scale(1..=self.mix.elements_max) as u32 };
+        let mut digest = [0; 32];
+        digest[..8].copy_from_slice(&number.to_be_bytes());
+        Submit {
+            name: format!("run-{number}"),
+            workspace: DEFAULT_WORKSPACE.into(),
+            experiment: "sim".into(),
+            pool,
+            count,
+            need,
+            priority: [0, 50, 50, 50, 90][self.random.below(5) as usize],
+            retries: self.random.below(3) as u16,
+            on_disconnect: if self.random.below(4) == 0 {
+                OnDisconnect::Stop
+            } else {
+                OnDisconnect::Continue
+            },
+            grace: Millis(self.random.scale(1..=30_000)),
+            digest: ContentId(digest),
+            body: vec![0; self.random.scale(1..=300) as usize],
+        }
+    }
+
+    fn hand_in(&mut self, at: Micros, submit: Submit) {
+        self.runs.push((submit.clone(), at));
+        self.command(at, ClientCommand::Submit(Box::new(submit)));
+    }
+
+    fn storm(&mut self, at: Micros) {
+        let shape = self.submit();
+        for _ in 0..self.random.between(8..=40) {
+            let next = self.submit();
+            self.hand_in(at, Submit { need: shape.need, pool: shape.pool.clone(), ..next });
+        }
+    }
+
+    fn pool(&mut self, number: u64) -> PoolSettings {
+        let vcpu = VCPU[number as usize % VCPU.len()];
+        let max = self.random.between(1..=self.mix.max_instances);
+        PoolSettings {
+            workspace: DEFAULT_WORKSPACE.into(),
+            name: format!("pool-{number}"),
+            region: "sim".into(),
+            size: VmSize {
+                name: format!("Sim_D{vcpu}"),
+                family: format!("sim{}", number % 2),
+                capacity: Resources { vcpu, memory_mib: 4096 * u64::from(vcpu), gpu_milli: 0 },
+                hourly_price_micros: 100_000,
+            },
+            tier: Tier::Dedicated,
+            min_instances: if self.random.below(3) == 0 { self.random.between(0..=max) as u32 } else { 0 },
+            max_instances: max as u32,
+            idle_time_before_scale_down: Millis(self.random.scale(1000..=200_000)),
+            provider: Vec::new(),
+        }
+    }
+
+    fn pool_change(&mut self) -> ClientCommand {
+        let number = self.random.below(self.mix.pools);
+        let mut settings = self.pool(number);
+        match self.random.below(8) {
+            0 => ClientCommand::DeletePool {
+                workspace: settings.workspace,
+                pool: settings.name,
+                force: self.random.flip(),
+            },
+            1 => {
+                (settings.min_instances, settings.max_instances) = (0, 0);
+                ClientCommand::ApplyPool(Box::new(settings))
+            }
+            _ => ClientCommand::ApplyPool(Box::new(settings)),
+        }
+    }
+
+    fn quota(&mut self) -> ClientCommand {
+        let key = QuotaKey {
+            region: "sim".into(),
+            family: format!("sim{}", self.random.below(2)),
+            tier: Tier::Dedicated,
+            workspace: self.random.flip().then(|| DEFAULT_WORKSPACE.into()),
+        };
+        let limit = match self.random.below(6) {
+            0 => None,
+            1 => Some(0),
+            _ => Some(self.random.between(2..=40)),
+        };
+        ClientCommand::SetQuota { key, limit }
+    }
+
+    /// Of what was submitted, most often soon after: so that a cancel races with starts and ends.
+    fn cancel_or_retry(&mut self, at: Micros) {
+        let picked = self.random.below(self.runs.len().max(1) as u64) as usize;
+        let Some((submit, submitted)) = self.runs.get(picked).cloned() else { return };
+        let at = match self.random.flip() {
+            true => submitted.after(Micros(self.random.exponential(3 * self.mix.run_mean.0))),
+            false => at,
+        };
+        let element = self.random.flip().then(|| self.random.below(u64::from(submit.count)) as u32);
+        let which = RunSelector { workspace: submit.workspace, run: submit.name, element };
+        match self.random.below(3) {
+            0 => self.command(at, ClientCommand::Retry(which)),
+            _ => self.command(at, ClientCommand::Cancel(which)),
+        }
+    }
+
+    fn nonsense(&mut self, at: Micros) {
+        let mut submit = self.submit();
+        match self.random.below(5) {
+            0 => {
+                let vcpu = 1000;
+                submit.need = Need::Part(Resources { vcpu, memory_mib: 0, gpu_milli: 1000 });
+                self.hand_in(at, submit);
+            }
+            1 => self.command(at, ClientCommand::Submit(Box::new(Submit { name: "../x".into(), ..submit }))),
+            2 => {
+                let pool = Some("nowhere".into());
+                self.command(at, ClientCommand::Submit(Box::new(Submit { pool, ..submit })));
+            }
+            3 => {
+                let which =
+                    RunSelector { workspace: "nobody".into(), run: "no-such-run".into(), element: Some(7) };
+                self.command(at, ClientCommand::Cancel(which));
+            }
+            _ => {
+                // A name that is taken, for something else.
+                let digest = ContentId([0xee; 32]);
+                let picked = self.random.below(self.runs.len().max(1) as u64) as usize;
+                if let Some((known, _)) = self.runs.get(picked).cloned() {
+                    self.command(at, ClientCommand::Submit(Box::new(Submit { digest, ..known })));
+                }
+            }
+        }
+    }
+
+    fn membership(&mut self, at: Micros) {
+        match self.random.below(5) {
+            0 => self.command(at, ClientCommand::AddController { voter: true, replaces: None }),
+            1 => self.command(at, ClientCommand::AddController { voter: false, replaces: None }),
+            2 => {
+                let dice = self.random.bits();
+                self.push(at, Ask::Remove { dice });
+            }
+            _ => {
+                let dice = self.random.bits();
+                self.push(at, Ask::Transfer { dice });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_gives_one_workload_of_at_least_200_requests_in_order() {
+        for seed in 0..20 {
+            let mix = Mix::draw(&mut Random::new(seed));
+            let planned = plan(seed, &mix, Micros::seconds(600));
+            assert_eq!(planned, plan(seed, &mix, Micros::seconds(600)));
+            assert!(planned.len() >= 200);
+            assert!(planned.windows(2).all(|pair| pair[0].at <= pair[1].at));
+            assert!(planned.iter().enumerate().all(|(at, planned)| planned.number == at as u32));
+        }
+    }
+}

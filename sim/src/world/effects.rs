@@ -1,0 +1,110 @@
+//! Doing what a core says: every effect, and no decision.
+
+use super::World;
+use super::happening::{Happening, ToController};
+use crate::clock::Micros;
+use crate::controller::Status;
+use crate::coverage::Mark;
+use crate::network::Place;
+use crate::provider::Provider;
+use tidegate_scheduler::Effect;
+use tidegate_scheduler::consensus::PeerMessage;
+
+/// How often a provider looks at what there is.
+const LOOK_EVERY: Micros = Micros::seconds(2);
+/// How soon it looks when something changed.
+const LOOK_SOON: Micros = Micros::millis(10);
+
+impl World {
+    pub(super) fn follow(&mut self, id: u64, effect: Effect) {
+        match effect {
+            Effect::Persist(persist) => {
+                let Some(controller) = self.controllers.get_mut(&id) else { return };
+                let pause = controller.disk.write(persist, &mut controller.random);
+                self.schedule_sync(id, pause);
+            }
+            Effect::SendPeer { to, message } => self.send_peer(id, to, message),
+            Effect::SendSnapshot { to, message } => self.send_snapshot(id, to, *message),
+            Effect::Lead { term } => self.begin_to_lead(id, term),
+            Effect::Follow => {
+                self.say(|| format!("controller {id} no longer leads"));
+                if let Some(controller) = self.controllers.get_mut(&id) {
+                    controller.provider = None;
+                }
+            }
+            Effect::Members => self.note_members(id),
+            Effect::Installed { index } => {
+                self.coverage.mark(Mark::SnapshotInstalled);
+                self.say(|| format!("controller {id} takes a snapshot up to entry {index}"));
+            }
+            Effect::Removed => self.removed(id),
+            Effect::Readable { token } => self.readable(id, token),
+            Effect::SendWorker { node, message } => self.send_worker(id, node, message),
+            Effect::Provision { .. } | Effect::Release { .. } => self.look_soon(id),
+            Effect::Reply { token, result } => self.replied(id, token, result),
+            // Compared with what others told history when it was observed.
+            Effect::Record(_) => {}
+            Effect::Snapshot { point, state } => self.save_snapshot(id, point, &state),
+            Effect::Compact { index } => {
+                if let Some(controller) = self.controllers.get_mut(&id) {
+                    controller.disk.compact(index);
+                }
+            }
+        }
+    }
+
+    fn send_peer(&mut self, from: u64, to: u64, message: Box<PeerMessage>) {
+        let now = self.now();
+        let arrivals = self.network.toss(now, Place::Controller(from), Place::Controller(to));
+        let [first, second] = arrivals;
+        if let Some(at) = second {
+            let what = ToController::Peer { message: message.clone() };
+            self.engine.at(at, Happening::Controller { to, what });
+        }
+        if let Some(at) = first {
+            self.engine.at(at, Happening::Controller { to, what: ToController::Peer { message } });
+        }
+    }
+
+    fn begin_to_lead(&mut self, id: u64, term: u64) {
+        self.coverage.mark(Mark::Elected);
+        self.say(|| format!("controller {id} leads in term {term}"));
+        if let Some(controller) = self.controllers.get_mut(&id) {
+            controller.provider = Some(Provider::default());
+        }
+        self.look_soon(id);
+    }
+
+    fn look_soon(&mut self, id: u64) {
+        let Some(controller) = self.controllers.get_mut(&id) else { return };
+        if controller.provider.is_some() && !controller.looking {
+            controller.looking = true;
+            let what = ToController::Look { life: controller.life };
+            self.engine.after(LOOK_SOON, Happening::Controller { to: id, what });
+        }
+    }
+
+    /// The leader's provider compares what should be with what is.
+    pub(super) fn look(&mut self, id: u64) {
+        let now = self.now();
+        let Some(controller) = self.controllers.get_mut(&id) else { return };
+        controller.looking = false;
+        let (Some(provider), Some(core)) = (&mut controller.provider, &controller.core) else { return };
+        let events = provider.look(now, core.state(), &mut self.cloud);
+        let life = controller.life;
+        controller.looking = true;
+        self.engine.after(LOOK_EVERY, Happening::Controller { to: id, what: ToController::Look { life } });
+        self.arm_cloud();
+        for (node, event) in events {
+            self.step(id, tidegate_scheduler::Input::Provider { node, event });
+        }
+    }
+
+    fn removed(&mut self, id: u64) {
+        self.coverage.mark(Mark::Removed);
+        self.crash(id, "because it is no member any more", None);
+        if let Some(controller) = self.controllers.get_mut(&id) {
+            controller.status = Status::Gone;
+        }
+    }
+}
