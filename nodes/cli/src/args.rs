@@ -10,6 +10,7 @@ Examples:
   tidegate submit job.yml --stream       run a job file of Azure ML's, show what it prints
   tidegate submit job.yml --count 100    the same a hundred times, as one array
   tidegate run explain NAME              why a run waits
+  tidegate up --controllers 3            the same server on three controllers: lose one and nothing else
 
 Exit codes: 0 done, 1 the run failed, 2 usage or a failure on this machine, 3 refused by the
 server, 4 cannot reach the server, 5 the run was cancelled.
@@ -32,7 +33,7 @@ pub(crate) struct Global {
     /// How to print what was asked for; progress and logs go to standard error
     #[arg(short, long, global = true, value_enum, default_value_t, help_heading = "Global options")]
     pub(crate) output: Format,
-    /// The server; that of the last `tidegate up` when absent
+    /// The server, or those of a cluster with commas between; that of the last `tidegate up` when absent
     #[arg(
         long,
         global = true,
@@ -83,6 +84,9 @@ pub(crate) enum Command {
     /// Look at limits, and set them
     #[command(subcommand)]
     Quota(QuotaCommand),
+    /// Set up and run the controllers of a cluster; add, remove and list them
+    #[command(subcommand)]
+    Controller(ControllerCommand),
     /// Show how the server does
     Status,
     /// Print a script that completes commands in a shell
@@ -139,6 +143,22 @@ pub(crate) enum QuotaCommand {
     List,
     /// Set or lift a limit
     Set(commands::quota::Set),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ControllerCommand {
+    /// Make the join bundles for a new cluster
+    Init(commands::controller::Init),
+    /// Run one controller, in the foreground
+    Run(commands::controller::Run),
+    /// Let another controller join
+    Add(commands::controller::Add),
+    /// Have a controller go
+    Remove(commands::controller::Remove),
+    /// List controllers: who leads, who is behind
+    List,
+    /// Give leadership to a controller
+    Lead(commands::controller::Lead),
 }
 
 #[derive(Debug, Subcommand)]

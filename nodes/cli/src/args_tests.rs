@@ -17,6 +17,13 @@ fn what_people_type_is_taken() {
     for line in [
         "tidegate up",
         "tidegate up --data /d --http 127.0.0.1:0 --config c.toml",
+        "tidegate up --controllers 3",
+        "tidegate controller init --cluster sea --out d 10.0.0.1:1 10.0.0.2:1 [::1]:1",
+        "tidegate controller run --config c.toml --join c1.join --record r",
+        "tidegate controller add --learner --replaces c2 --out c4.join",
+        "tidegate controller remove 2",
+        "tidegate controller list --server a:1,b:2 -o json",
+        "tidegate controller lead c3",
         "tidegate spec job.yml -o yaml",
         "tidegate submit job.yml",
         "tidegate submit -f job.yml --set a.b=c --set d=e --count 3 --name n --wait",
@@ -50,6 +57,13 @@ fn what_people_type_is_taken() {
 fn what_makes_no_sense_is_usage() {
     for line in [
         "tidegate",
+        "tidegate up --controllers 2",
+        "tidegate controller init --out d",
+        "tidegate controller init --out d host:1",
+        "tidegate controller run",
+        "tidegate controller add",
+        "tidegate controller remove",
+        "tidegate controller lead first",
         "tidegate submit",
         "tidegate submit a.yml -f b.yml",
         "tidegate submit a.yml --count 0",
@@ -68,7 +82,15 @@ fn help_teaches() {
     let mut command = Cli::command().term_width(100);
     command.build();
     let mut text = command.render_help().to_string();
-    for path in [&["submit"][..], &["run"], &["run", "logs"], &["up"], &["quota", "set"]] {
+    for path in [
+        &["submit"][..],
+        &["run"],
+        &["run", "logs"],
+        &["up"],
+        &["quota", "set"],
+        &["controller"],
+        &["controller", "run"],
+    ] {
         let found =
             path.iter().fold(&mut command, |command, name| command.find_subcommand_mut(name).unwrap());
         text.push_str(&format!("\n===== {}\n{}", path.join(" "), found.render_help()));

@@ -1,6 +1,7 @@
 //! Every command, one file each.
 
 pub(crate) mod completions;
+pub(crate) mod controller;
 pub(crate) mod keeper;
 pub(crate) mod node;
 pub(crate) mod pool;
@@ -18,7 +19,9 @@ pub(crate) mod submit;
 pub(crate) mod up;
 pub(crate) mod worker;
 
-use crate::args::{Cli, Command, NodeCommand, PoolCommand, QuotaCommand, RunCommand, WorkerCommand};
+use crate::args::{
+    Cli, Command, ControllerCommand, NodeCommand, PoolCommand, QuotaCommand, RunCommand, WorkerCommand,
+};
 use crate::client::Client;
 use crate::failure::Failure;
 
@@ -46,6 +49,12 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Node(NodeCommand::List(list)) => list.run(format, &client()?),
         Command::Quota(QuotaCommand::List) => quota::list(format, &client()?),
         Command::Quota(QuotaCommand::Set(set)) => set.run(format, &client()?),
+        Command::Controller(ControllerCommand::Init(init)) => init.run(format),
+        Command::Controller(ControllerCommand::Run(run)) => run.run(format),
+        Command::Controller(ControllerCommand::Add(add)) => add.run(format, &client()?),
+        Command::Controller(ControllerCommand::Remove(remove)) => remove.run(&client()?),
+        Command::Controller(ControllerCommand::List) => controller::list(format, &client()?),
+        Command::Controller(ControllerCommand::Lead(lead)) => lead.run(&client()?),
         Command::Status => status::run(format, &client()?),
         Command::Completions(completions) => completions.run(),
         Command::Worker(WorkerCommand::Run(worker)) => worker.run(),

@@ -6,6 +6,9 @@ use std::io::{IsTerminal, Write};
 use tidegate_gateway::api::Problem;
 use tidegate_spec::SpecError;
 
+/// The exit code of a controller whose data folder must not be used again.
+pub(crate) const DAMAGED: u8 = 1;
+
 /// Why a command does not succeed.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -25,6 +28,8 @@ pub(crate) enum Failure {
     Interrupted,
     /// Something on this machine.
     Local(anyhow::Error),
+    /// A controller's data folder has lost what it had promised, and must not be used again.
+    Damaged(String),
     /// The reader of our output has gone; nobody is left to tell.
     OutputClosed,
 }
@@ -33,6 +38,7 @@ impl Failure {
     pub(crate) fn code(&self) -> u8 {
         match self {
             Failure::RunFailed => 1,
+            Failure::Damaged(_) => DAMAGED,
             // 1 tells of the run alone: a script must not take a full disk here for a run that failed.
             Failure::Usage(_) | Failure::Spec(_) | Failure::Local(_) => 2,
             Failure::Refused(_) => 3,
@@ -60,7 +66,9 @@ impl fmt::Display for Failure {
             Failure::RunFailed | Failure::RunCanceled | Failure::Interrupted | Failure::OutputClosed => {
                 Ok(())
             }
-            Failure::Usage(text) | Failure::Unreachable(text) => write!(f, "error: {text}"),
+            Failure::Usage(text) | Failure::Unreachable(text) | Failure::Damaged(text) => {
+                write!(f, "error: {text}")
+            }
             Failure::Refused(problem) => write!(f, "error: {problem}"),
             Failure::Local(error) => write!(f, "error: {error:#}"),
             Failure::Spec(errors) => {

@@ -2,11 +2,13 @@
 
 mod args;
 mod client;
+mod cluster;
 mod commands;
 mod context;
 mod failure;
 mod follow;
 mod interrupt;
+mod log;
 mod output;
 mod server;
 mod table;

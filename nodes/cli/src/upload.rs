@@ -129,14 +129,19 @@ fn send_one(
     progress: &ProgressBar,
 ) -> Result<(), Failure> {
     let path = format!("/blobs/{digest}");
-    let reader: Box<dyn Read + '_> = match source {
-        Source::Bytes(bytes) => Box::new(Cursor::new(bytes)),
-        Source::File(path) => {
-            let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-            Box::new(file.take(length))
-        }
+    let before = progress.position();
+    let open = || -> Result<Box<dyn Read + '_>, Failure> {
+        // What was sent in vain is sent again.
+        progress.set_position(before);
+        Ok(match source {
+            Source::Bytes(bytes) => Box::new(progress.wrap_read(Cursor::new(bytes))),
+            Source::File(path) => {
+                let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+                Box::new(progress.wrap_read(file.take(length)))
+            }
+        })
     };
-    client.put_bytes(&path, length, &mut progress.wrap_read(reader)).map_err(|failure| {
+    client.put_bytes(&path, length, open).map_err(|failure| {
         match (failure, source) {
             // The server's word for a file that is written to while it is read.
             (Failure::Refused(problem), Source::File(path)) if problem.word() == "digest-mismatch" => {

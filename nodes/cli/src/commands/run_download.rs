@@ -84,7 +84,7 @@ impl Download {
 fn fetch(client: &Client, output: &OutputView, place: &Path, bar: &ProgressBar) -> Result<(), Failure> {
     let digest: Digest = output.tree.parse().map_err(anyhow::Error::from)?;
     let mut bytes = Vec::new();
-    let listing = client.get_stream(&format!("/blobs/{digest}"), &[])?;
+    let (listing, _) = client.get_stream(&format!("/blobs/{digest}"), &[])?;
     listing
         .take(MAX_TREE_BYTES as u64 + 1)
         .read_to_end(&mut bytes)
@@ -112,7 +112,7 @@ struct RemoteBlobs<'a> {
 impl BlobSource for RemoteBlobs<'_> {
     fn read_blob(&self, digest: &Digest) -> Result<Option<Box<dyn Read + '_>>, StoreError> {
         match self.client.get_stream(&format!("/blobs/{digest}"), &[]) {
-            Ok(reader) => Ok(Some(Box::new(self.bar.wrap_read(reader)))),
+            Ok((reader, _)) => Ok(Some(Box::new(self.bar.wrap_read(reader)))),
             Err(Failure::Refused(problem)) if problem.status == 404 => Ok(None),
             Err(failure) => Err(StoreError::Source(Arc::new(io::Error::other(failure.to_string())))),
         }

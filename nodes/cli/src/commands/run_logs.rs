@@ -2,8 +2,8 @@
 
 use crate::client::Client;
 use crate::failure::Failure;
-use crate::follow::{self, Which};
 use crate::interrupt;
+use crate::log::{self, Which};
 use clap::{Args, ValueEnum};
 
 const EXAMPLES: &str = "\
@@ -50,12 +50,12 @@ impl Logs {
             ))?;
         }
         match self.only {
-            None => follow::print_both(client, &self.name, self.element, self.follow),
+            None => log::print_both(client, &self.name, self.element, self.follow),
             Some(Only::Stdout) => {
-                follow::print_log(client, &self.name, Which::Stdout, self.element, self.follow)
+                log::print_log(client, &self.name, Which::Stdout, self.element, self.follow)
             }
             Some(Only::Stderr) => {
-                follow::print_log(client, &self.name, Which::Stderr, self.element, self.follow)
+                log::print_log(client, &self.name, Which::Stderr, self.element, self.follow)
             }
         }
     }

@@ -5,6 +5,7 @@ use crate::client::{Client, segment};
 use crate::failure::Failure;
 use crate::follow;
 use crate::interrupt;
+use crate::log;
 use crate::output::{self, Format, note};
 use crate::upload::upload;
 use clap::Args;
@@ -111,7 +112,7 @@ impl Submit {
         ))?;
         if self.stream {
             note(format_args!("run {name}"));
-            follow::print_both(client, name, None, true)?;
+            log::print_both(client, name, None, true)?;
         }
         let status = follow::wait(client, name, false)?;
         if self.wait && format != Format::Table {

@@ -8,22 +8,27 @@ use std::path::Path;
 /// What a program learns of a server that has come up.
 #[derive(Serialize)]
 struct Up<'a> {
+    /// The first of `servers`.
     server: &'a str,
+    servers: &'a [String],
     data: &'a Path,
     pid: u32,
 }
 
-pub(crate) fn up(format: Format, server: &str, data: &Path, pool: &str) -> Result<(), Failure> {
+/// Tells of a server, or of several of one cluster.
+pub(crate) fn up(format: Format, servers: &[String], data: &Path, pool: &str) -> Result<(), Failure> {
     note(format_args!(
-        "tidegate {} is up at {server}\n  data  {}\n  pool  {pool}\n  next  tidegate submit job.yml --stream\n\
+        "tidegate {} is up at {}\n  data  {}\n  pool  {pool}\n  next  tidegate submit job.yml --stream\n\
          Ctrl-C drains and stops: it starts no more runs, and waits for those that run.",
         env!("CARGO_PKG_VERSION"),
+        servers.join(", "),
         data.display()
     ));
     match format {
         Format::Table => Ok(()),
         Format::Json | Format::Yaml => {
-            let up = Up { server, data, pid: std::process::id() };
+            let server = servers.first().map_or("", String::as_str);
+            let up = Up { server, servers, data, pid: std::process::id() };
             // One line, so that who started it can wait for it.
             match format {
                 Format::Json => output::line(&serde_json::json!(up).to_string()),

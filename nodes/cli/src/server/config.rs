@@ -1,7 +1,8 @@
 //! The server's configuration file, in TOML. Every key may be left out; one that is not known is refused.
 
 use anyhow::{Context as _, anyhow};
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use tidegate_worker::Environment;
 const FILE_MAX_BYTES: u64 = 1 << 20;
 
 /// What a server may be told.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ServerConfig {
     /// What environments of jobs stand for, by name or image.
@@ -28,7 +29,7 @@ pub(crate) struct ServerConfig {
 }
 
 /// A VM size of the owner's.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExtraSize {
     name: String,
@@ -43,7 +44,7 @@ pub(crate) struct ExtraSize {
 }
 
 /// How long ended runs are remembered.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Retention {
     days: Option<u64>,
@@ -51,7 +52,7 @@ pub(crate) struct Retention {
 }
 
 /// What is kept of what runs print.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Logs {
     /// MiB of each of a run's two outputs, the first and the last half; 0 is no limit.
@@ -59,7 +60,7 @@ pub(crate) struct Logs {
 }
 
 /// The gateway.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Http {
     /// Host names, beside loopback's, under which clients may reach it.
@@ -67,7 +68,7 @@ pub(crate) struct Http {
 }
 
 /// The workers of local pools.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Workers {
     /// Seconds without any controller, and without anything that runs, after which they leave.
@@ -76,28 +77,26 @@ pub(crate) struct Workers {
     pub(crate) pass_environment: Vec<String>,
     /// The program `uv`, which builds environments.
     pub(crate) uv: Option<PathBuf>,
+    /// Words before a worker's command line, such as `["ip", "netns", "exec", "w{node}"]`; in them `{node}` stands for the
+    /// node's number. What they start has to become the worker (exec), or to pass its environment on.
+    pub(crate) launcher: Vec<String>,
 }
 
 impl ServerConfig {
     /// Reads a file. Paths in it are relative to its folder.
     pub(crate) fn load(path: &Path) -> anyhow::Result<ServerConfig> {
-        let doing = || format!("cannot read the configuration {}", path.display());
-        let length = fs::metadata(path).with_context(doing)?.len();
-        if length > FILE_MAX_BYTES {
-            return Err(anyhow!("{} has {length} bytes, more than any configuration", path.display()));
-        }
-        let text = fs::read_to_string(path).with_context(doing)?;
-        let mut config: ServerConfig =
-            toml::from_str(&text).map_err(|error| anyhow!("{}: {error}", path.display()))?;
-        let folder = std::path::absolute(path).with_context(doing)?;
-        let folder = folder.parent().unwrap_or(Path::new("/"));
-        for environment in config.environments.values_mut() {
+        let (mut config, folder): (ServerConfig, _) = read(path)?;
+        config.resolve(&folder);
+        Ok(config)
+    }
+
+    pub(super) fn resolve(&mut self, folder: &Path) {
+        for environment in self.environments.values_mut() {
             if let Environment::Existing { venv } = environment {
                 *venv = folder.join(&*venv);
             }
         }
-        config.workers.uv = config.workers.uv.map(|uv| folder.join(uv));
-        Ok(config)
+        self.workers.uv = self.workers.uv.take().map(|uv| folder.join(uv));
     }
 
     /// The core's bounds.
@@ -117,6 +116,19 @@ impl ServerConfig {
     pub(crate) fn extra_sizes(&self) -> anyhow::Result<Vec<VmSize>> {
         self.sizes.iter().map(ExtraSize::size).collect()
     }
+}
+
+/// A configuration, and the folder that it is in.
+pub(super) fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<(T, PathBuf)> {
+    let doing = || format!("cannot read the configuration {}", path.display());
+    let length = fs::metadata(path).with_context(doing)?.len();
+    if length > FILE_MAX_BYTES {
+        return Err(anyhow!("{} has {length} bytes, more than any configuration", path.display()));
+    }
+    let text = fs::read_to_string(path).with_context(doing)?;
+    let config = toml::from_str(&text).map_err(|error| anyhow!("{}: {error}", path.display()))?;
+    let folder = std::path::absolute(path).with_context(doing)?;
+    Ok((config, folder.parent().unwrap_or(Path::new("/")).to_owned()))
 }
 
 impl ExtraSize {

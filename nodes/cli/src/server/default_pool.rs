@@ -20,8 +20,12 @@ const SIZES: [&str; 8] = [
     "Standard_D64s_v5",
     "Standard_D96s_v5",
 ];
-const MAX_INSTANCES: u32 = 4;
-const IDLE: Millis = Millis::seconds(120);
+/// Its name: runs without a `compute` go to it.
+pub(crate) const NAME: &str = "default";
+/// It never has more nodes.
+pub(crate) const MAX_INSTANCES: u32 = 4;
+/// How long its nodes stay without work.
+pub(crate) const IDLE: Millis = Millis::seconds(120);
 
 /// Makes the pool `default` if there is no pool at all; says what a run without a `compute` goes to.
 pub(crate) async fn ensure(controller: &Controller) -> anyhow::Result<String> {
@@ -30,7 +34,7 @@ pub(crate) async fn ensure(controller: &Controller) -> anyhow::Result<String> {
     }
     let settings = PoolSettings {
         workspace: DEFAULT_WORKSPACE.to_owned(),
-        name: "default".to_owned(),
+        name: NAME.to_owned(),
         region: "local".to_owned(),
         size: fitting(controller.catalogue(), cores())?,
         tier: Tier::Dedicated,
@@ -39,7 +43,7 @@ pub(crate) async fn ensure(controller: &Controller) -> anyhow::Result<String> {
         idle_time_before_scale_down: IDLE,
         provider: LocalSettings::default().to_json(),
     };
-    match controller.ask(ClientCommand::ApplyPool(Box::new(settings))).await {
+    match controller.ask(None, ClientCommand::ApplyPool(Box::new(settings))).await {
         Ok(_) => {}
         Err(Refusal::Unavailable(reason)) => {
             tracing::warn!(%reason, "the default pool could not be made");
@@ -69,12 +73,13 @@ async fn describe(controller: &Controller) -> anyhow::Result<Option<String>> {
     })
 }
 
-fn cores() -> u32 {
+/// The cores of this machine.
+pub(crate) fn cores() -> u32 {
     std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX))
 }
 
 /// The largest everyday size that has no more vCPU than this machine; the smallest if all have.
-fn fitting(catalogue: &Catalogue, cores: u32) -> anyhow::Result<VmSize> {
+pub(crate) fn fitting(catalogue: &Catalogue, cores: u32) -> anyhow::Result<VmSize> {
     let sizes: Vec<VmSize> = SIZES.iter().filter_map(|name| catalogue.find(name).ok()).collect();
     let fits = sizes.iter().rev().find(|size| size.capacity.vcpu <= cores).or(sizes.first());
     fits.cloned().ok_or_else(|| anyhow!("the catalogue has none of the everyday sizes"))

@@ -1,20 +1,20 @@
 //! A server from its start to its end.
 
-use super::{ServerConfig, announce, default_pool, node_setup, token};
+use super::signals::Signals;
+use super::{ServerConfig, announce, default_pool, node_setup, token, worker_program};
 use crate::context::{Context, Contexts};
 use crate::failure::Failure;
 use crate::output::{Format, note};
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tidegate_controller::{Controller, ControllerConfig, Running};
 use tidegate_gateway::{Gateway, GatewayConfig, GatewaySocket};
 use tidegate_provider::Catalogue;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The cluster's name in certificates: of one machine, there is nothing to tell apart.
-const CLUSTER: &str = "local";
+pub(crate) const CLUSTER: &str = "local";
 
 /// What to start.
 pub(crate) struct Plan {
@@ -56,16 +56,18 @@ pub(crate) async fn live(plan: Plan) -> Result<(), Failure> {
 }
 
 fn controller_config(data: PathBuf, config: ServerConfig) -> anyhow::Result<ControllerConfig> {
-    let program = std::env::current_exe().context("cannot find this program, which workers are too")?;
     let catalogue = Catalogue::builtin().with(config.extra_sizes()?)?;
-    let limits = config.limits();
     Ok(ControllerConfig {
         cluster: CLUSTER.to_owned(),
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-        limits,
+        advertise: None,
+        http: String::new(),
+        nodes: None,
+        record: None,
+        limits: config.limits(),
         log: Default::default(),
         catalogue,
-        worker_program: (program, ["worker", "run", "--config"].map(Into::into).to_vec()),
+        worker_program: worker_program::worker_program(&config.workers)?,
         set_up_node: node_setup::set_up_node(Arc::new(config), data.clone()),
         data,
     })
@@ -84,8 +86,9 @@ async fn serve(
     let config = GatewayConfig { names, ..GatewayConfig::new(token.clone()) };
     let gateway = Gateway::start(socket, config, controller.clone()).map_err(anyhow::Error::from)?;
     let server = format!("http://{}", gateway.address);
-    Contexts::of_user()?.write(&Context { server: server.clone(), token, data: data.clone() })?;
-    announce::up(format, &server, &data, &pool)?;
+    let servers = vec![server];
+    Contexts::of_user()?.write(&Context { servers: servers.clone(), token, data: data.clone() })?;
+    announce::up(format, &servers, &data, &pool)?;
     Ok(gateway)
 }
 
@@ -119,29 +122,6 @@ async fn tell_of_drain(controller: &Controller) {
         1 => note("draining: one run goes on, and is waited for; Ctrl-C again stops it"),
         many => {
             note(format_args!("draining: {many} runs go on, and are waited for; Ctrl-C again stops them"))
-        }
-    }
-}
-
-/// Ctrl-C and SIGTERM, which mean the same.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn new() -> anyhow::Result<Signals> {
-        let listen = |kind| signal(kind).context("cannot listen for signals");
-        Ok(Signals {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Filling a local node's folder with what its worker reads.
 
 use super::ServerConfig;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tidegate_controller::{NodeSetup, SetUpNode};
 use tidegate_worker::WorkerConfig;
@@ -9,17 +9,17 @@ use tidegate_worker::WorkerConfig;
 /// Where environments are built, for all local nodes together.
 const ENVIRONMENTS: &str = "environments";
 
-/// Writes `worker.toml` and what that names.
-pub(crate) fn set_up_node(config: Arc<ServerConfig>, data: PathBuf) -> SetUpNode {
-    Arc::new(move |setup: NodeSetup<'_>| write(&config, &data, setup))
+/// Writes `worker.toml` and what that names; environments are built in `shared`.
+pub(crate) fn set_up_node(config: Arc<ServerConfig>, shared: PathBuf) -> SetUpNode {
+    Arc::new(move |setup: NodeSetup<'_>| write(&config, &shared, setup))
 }
 
-fn write(config: &ServerConfig, data: &std::path::Path, setup: NodeSetup<'_>) -> Result<(), String> {
+fn write(config: &ServerConfig, shared: &Path, setup: NodeSetup<'_>) -> Result<(), String> {
     let size = &setup.order.pool.size;
     let mut worker = WorkerConfig::new(setup.order.node.0, setup.cluster, setup.folder, &size.capacity);
     worker.controller_file = setup.controllers.to_owned();
     worker.environments = config.environments.clone();
-    worker.environments_folder = Some(data.join(ENVIRONMENTS));
+    worker.environments_folder = Some(shared.join(ENVIRONMENTS));
     worker.pass_environment = config.workers.pass_environment.clone();
     worker.uv = config.workers.uv.clone();
     if let Some(limit) = config.logs.limit_mib {

@@ -13,12 +13,32 @@ const LETTERS: usize = 43;
 /// A file that is shorter was tampered with.
 const LEAST: usize = 16;
 
+/// The name of the token's file in a data folder.
+pub(crate) const FILE: &str = "token";
+
 /// The token of the data folder; a new one at its first start.
 pub(crate) fn load_or_make(data: &Path) -> anyhow::Result<String> {
-    let path = data.join("token");
-    match fs::read_to_string(&path) {
+    let path = data.join(FILE);
+    match load(&path)? {
+        Some(token) => Ok(token),
+        None => {
+            let token = make();
+            save(&path, &token)?;
+            Ok(token)
+        }
+    }
+}
+
+/// Writes a token for its owner alone.
+pub(crate) fn save(path: &Path, token: &str) -> anyhow::Result<()> {
+    write_private(path, format!("{token}\n").as_bytes())
+}
+
+/// The token in a file; nothing where there is no such file.
+pub(crate) fn load(path: &Path) -> anyhow::Result<Option<String>> {
+    match fs::read_to_string(path) {
         Ok(token) => {
-            let mode = fs::metadata(&path)
+            let mode = fs::metadata(path)
                 .with_context(|| format!("cannot look at {}", path.display()))?
                 .permissions();
             if mode.mode() & 0o077 != 0 {
@@ -29,21 +49,18 @@ pub(crate) fn load_or_make(data: &Path) -> anyhow::Result<String> {
             }
             match token.trim() {
                 token if token.len() >= LEAST && token.chars().all(|c| c.is_ascii_graphic()) => {
-                    Ok(token.to_owned())
+                    Ok(Some(token.to_owned()))
                 }
                 _ => Err(anyhow!("{} holds no token; remove it to get a new one", path.display())),
             }
         }
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            let token = make();
-            write_private(&path, format!("{token}\n").as_bytes())?;
-            Ok(token)
-        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
     }
 }
 
-fn make() -> String {
+/// A new token.
+pub(crate) fn make() -> String {
     let mut rng = rand::rng();
     let letters = (0..LETTERS).map(|_| char::from(rng.sample(rand::distr::Alphanumeric)));
     letters.collect()
