@@ -73,6 +73,15 @@ fn admit_peer(link: Link, shared: &Shared) {
     };
     // The core knows whether it was removed.
     shared.core.do_send(PeerUp { id, link: link.clone() });
+    if let Err(error) = link.try_send(Class::Control, shared.peers.card()) {
+        tracing::debug!(%error, "a card was not sent");
+    }
+    shared.peers.adopt(id.0, link.clone());
+    listen(id, link, shared);
+}
+
+/// Takes in what another controller says and asks on a link, whoever dialled it.
+pub(crate) fn listen(id: ControllerId, link: Link, shared: &Shared) {
     actix_rt::spawn(read_consensus(id, link.clone(), shared.clone()));
     actix_rt::spawn(read_cards(id, link.clone(), shared.clone()));
     actix_rt::spawn(replicate::serve(id, link, shared.clone()));

@@ -1,6 +1,6 @@
 //! What others hold of a controller that runs: ask, read, and watch.
 
-use crate::actors::core::{Ask, CoreActor, DrainAll, Happened, LetGo, Read, WhenReadable};
+use crate::actors::core::{Ask, CoreActor, DrainAll, Happened, LetGo, LongestStep, Read, WhenReadable};
 use crate::actors::history::{Flush, HistoryActor, Settle};
 use crate::bundle::{BundleError, JoinBundle};
 use crate::disk::DataFolder;
@@ -192,6 +192,11 @@ impl Controller {
         answered.await.map_err(|_| Stopping)
     }
 
+    /// The longest that the core was at work on one input, effects handed on included, since this was last asked.
+    pub async fn longest_step(&self) -> Result<Duration, Stopping> {
+        self.0.core.send(LongestStep).await.map_err(|_| Stopping)
+    }
+
     /// Waits until history holds all that was answered before.
     pub async fn settle_history(&self) -> Result<(), Stopping> {
         self.0.history_actor.send(Settle).await.map_err(|_| Stopping)
@@ -269,6 +274,7 @@ impl Controller {
         let (done, let_go) = oneshot::channel();
         self.0.core.do_send(LetGo(done));
         drop(let_go.await);
+        self.0.peers.close();
         self.0.endpoint.close("the controller is stopping").await;
         match self.0.history_actor.send(Flush(None)).await {
             Ok(Ok(())) => {}

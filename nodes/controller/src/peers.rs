@@ -1,16 +1,17 @@
-//! The other controllers: a link to each that this one dials, kept for ever, over which it says all it has to say.
-//! What they say comes on links that they dial.
+//! The other controllers: a link to each that this one dials, kept for ever, and the one that each of them dials. Either
+//! serves in both directions, so that one that has just come back is heard and told as soon as it has dialled.
 
 use crate::bundle::certificate_name;
 use actix::ArbiterHandle;
 use dashmap::DashMap;
 use futures_util::future::{AbortHandle, abortable};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tidegate_scheduler::Input;
 use tidegate_scheduler::consensus::PeerMessage;
 use tidegate_scheduler::controllers::ControllerCard;
+use tidegate_scheduler::ids::ControllerId;
 use tidegate_transport::close::{CloseCode, CloseReason};
 use tidegate_transport::dial::{DialPolicy, Dialer};
 use tidegate_transport::endpoint::Endpoint;
@@ -26,6 +27,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 pub(crate) trait PeerEvents: Send + Sync {
     /// For the core.
     fn happened(&self, input: Input);
+    /// A link is up that was dialled here: what the other one says on it must be listened to.
+    fn connected(&self, peer: ControllerId, link: &Link);
     /// Another controller says that this one is no longer of the cluster.
     fn removed(&self);
 }
@@ -40,7 +43,10 @@ struct Inner {
     endpoint: Endpoint,
     arbiter: ArbiterHandle,
     peers: DashMap<u64, Peer>,
-    events: std::sync::OnceLock<Arc<dyn PeerEvents>>,
+    /// The newest link that each of the others has dialled.
+    incoming: DashMap<u64, Link>,
+    /// Given up when the controller stops: it holds these peers in turn.
+    events: Mutex<Option<Arc<dyn PeerEvents>>>,
 }
 
 struct Peer {
@@ -57,13 +63,21 @@ impl Drop for Peer {
 
 impl Peers {
     pub(crate) fn new(own: u64, card: ControllerCard, endpoint: Endpoint, arbiter: ArbiterHandle) -> Peers {
-        let peers = DashMap::new();
-        Peers(Arc::new(Inner { own, card, endpoint, arbiter, peers, events: std::sync::OnceLock::new() }))
+        let (peers, incoming) = (DashMap::new(), DashMap::new());
+        let events = Mutex::new(None);
+        Peers(Arc::new(Inner { own, card, endpoint, arbiter, peers, incoming, events }))
     }
 
     /// To whom what happens is told; said once, before the first peer is named.
     pub(crate) fn tell(&self, events: Arc<dyn PeerEvents>) {
-        drop(self.0.events.set(events));
+        *self.0.events.lock().unwrap_or_else(PoisonError::into_inner) = Some(events);
+    }
+
+    /// Lets go of all links, for good.
+    pub(crate) fn close(&self) {
+        self.0.events.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.0.peers.clear();
+        self.0.incoming.clear();
     }
 
     /// This controller's own card.
@@ -91,7 +105,8 @@ impl Peers {
     fn dial(&self, id: u64, address: SocketAddr) {
         let (address, addresses) = watch::channel(address);
         let link = watch::Sender::new(None);
-        let Some(events) = self.0.events.get().cloned() else { return };
+        let events = self.0.events.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(events) = events else { return };
         let course = Course { id, card: self.0.card.clone(), link: link.clone(), events };
         let endpoint = self.0.endpoint.clone();
         let (dialing, abort) = abortable(course.run(endpoint, addresses, self.0.own));
@@ -122,9 +137,16 @@ impl Peers {
         }
     }
 
-    /// The link to another one, if it is up.
+    /// Another one has dialled.
+    pub(crate) fn adopt(&self, from: u64, link: Link) {
+        self.0.incoming.insert(from, link);
+    }
+
+    /// The link to another one, if one is up.
     pub(crate) fn link(&self, to: u64) -> Option<Link> {
-        self.0.peers.get(&to)?.link.borrow().clone()
+        let dialled = self.0.peers.get(&to).and_then(|peer| peer.link.borrow().clone());
+        let is_up = |link: &Link| link.close_reason().is_none();
+        dialled.filter(is_up).or_else(|| self.0.incoming.get(&to).map(|link| link.clone()).filter(is_up))
     }
 }
 
@@ -155,6 +177,7 @@ impl Course {
             if let Err(error) = link.try_send(Class::Control, &self.card) {
                 tracing::debug!(%error, "a card was not sent");
             }
+            self.events.connected(ControllerId(self.id), &link);
             self.link.send_replace(Some(link.clone()));
             let reason = link.closed().await;
             self.link.send_replace(None);

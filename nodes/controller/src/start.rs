@@ -26,15 +26,21 @@ use crate::replicate::blobs::ReplicatedBlobs;
 use crate::replicate::forward;
 use crate::replicate::history::Copying;
 use actix::{Actor, Addr, Arbiter, AsyncContext};
+use std::path::PathBuf;
 use std::sync::Arc;
 use thiserror::Error;
+use tidegate_provider::Catalogue;
 use tidegate_scheduler::consensus::{ConsensusError, Restored};
 use tidegate_scheduler::controllers::ControllerCard;
 use tidegate_scheduler::event::Event;
+use tidegate_scheduler::ids::ControllerId;
 use tidegate_scheduler::record::Start;
 use tidegate_scheduler::state::snapshot::ImageError;
 use tidegate_scheduler::{Core, Input, Loaded, Member, State};
 use tidegate_store::{BlobStore, History, HistoryError, StoreError, StoreOptions};
+use tidegate_transport::endpoint::Endpoint;
+use tidegate_transport::link::Link;
+use tidegate_transport::tls::ClusterCa;
 use tokio::sync::{broadcast, watch};
 
 /// How many events a slow watcher may fall behind.
@@ -82,7 +88,7 @@ pub enum StartError {
     #[error("the record {} cannot be begun: {source}", path.display())]
     Record {
         /// The file.
-        path: std::path::PathBuf,
+        path: PathBuf,
         /// The system's answer.
         source: std::io::Error,
     },
@@ -124,13 +130,17 @@ impl Running {
 
 /// What happens to the links with other controllers, for the core and for whoever runs this one.
 struct ToCore {
-    core: Addr<CoreActor>,
+    shared: Shared,
     removed: Removed,
 }
 
 impl PeerEvents for ToCore {
     fn happened(&self, input: Input) {
-        self.core.do_send(Happened(input));
+        self.shared.core.do_send(Happened(input));
+    }
+
+    fn connected(&self, peer: ControllerId, link: &Link) {
+        accept::listen(peer, link.clone(), &self.shared);
     }
 
     fn removed(&self) {
@@ -217,7 +227,8 @@ fn start_core(
     CoreActor::start_in_arbiter(&threads.core.handle(), move |ctx| {
         let address = ctx.address();
         let Told { clock, fatal, removed, events, phases } = told;
-        shared.peers.tell(Arc::new(ToCore { core: address.clone(), removed: removed.clone() }));
+        let to_core = ToCore { shared: shared.with(address.clone()), removed: removed.clone() };
+        shared.peers.tell(Arc::new(to_core));
         let (kept, blobs) = (shared.snapshots.clone(), shared.blobs);
         let disk = DiskActor::start_in_arbiter(&disk_thread, move |_| {
             DiskActor::new(log, kept, blobs, address, fatal)
@@ -266,6 +277,56 @@ struct Sharing {
     snapshots: SnapshotStore,
     history: Addr<HistoryActor>,
     blobs: BlobStore,
+    replicated: ReplicatedBlobs,
+    kept: History,
+    forwarded: forward::Handler,
+}
+
+impl Sharing {
+    /// What links need of the controller.
+    fn with(&self, core: Addr<CoreActor>) -> Shared {
+        Shared {
+            core,
+            history: self.history.clone(),
+            links: self.links.clone(),
+            bodies: self.bodies.clone(),
+            blobs: self.replicated.clone(),
+            kept: self.kept.clone(),
+            snapshots: self.snapshots.clone(),
+            forwarded: self.forwarded.clone(),
+            peers: self.peers.clone(),
+        }
+    }
+}
+
+/// What others hold of it.
+fn hold(
+    core: Addr<CoreActor>,
+    sharing: Sharing,
+    history: History,
+    told: &Told,
+    leadership: watch::Sender<Leadership>,
+    (catalogue, data): (Catalogue, PathBuf),
+    (endpoint, ca, member, lock): (Endpoint, Arc<ClusterCa>, Membership, DataFolder),
+) -> Controller {
+    Controller(Arc::new(Parts {
+        core,
+        history_actor: sharing.history,
+        history,
+        blobs: sharing.replicated,
+        links: sharing.links,
+        endpoint,
+        catalogue,
+        folder: data,
+        events: told.events.clone(),
+        phases: told.phases.clone(),
+        leadership,
+        peers: sharing.peers,
+        ca,
+        member,
+        forwarded: sharing.forwarded,
+        lock,
+    }))
 }
 
 /// Starts a controller. Must be called in an actix system.
@@ -303,65 +364,32 @@ pub async fn start(config: ControllerConfig) -> Result<Running, StartError> {
     let voters = watch::Sender::new(core.members().voters.clone());
     let replicated = ReplicatedBlobs::new(blobs.clone(), member.id, peers.clone(), voters.subscribe());
     let (links, bodies, forwarded) = (Links::default(), Bodies::default(), forward::Handler::default());
-    let sharing = Sharing { links, bodies, peers, snapshots, history: history_actor, blobs };
+    let history_of = history.clone();
+    let sharing = Sharing {
+        links,
+        bodies,
+        peers,
+        snapshots,
+        history: history_actor,
+        blobs,
+        replicated,
+        kept: history_of,
+        forwarded,
+    };
     let owned = Owned { core, recorder, log, places, pools };
     let core = start_core(&threads, owned, &sharing, &told, leadership.clone(), voters);
-    let Sharing { links, bodies, peers, snapshots, history: history_actor, blobs: _ } = sharing;
-    let parts = Parts {
-        core,
-        history_actor,
-        history,
-        blobs: replicated,
-        links,
-        endpoint,
-        catalogue: config.catalogue,
-        folder: config.data,
-        events: told.events,
-        phases: told.phases,
-        leadership,
-        peers,
-        ca,
-        member,
-        forwarded,
-        lock: folder,
-    };
-    let running = Running {
-        controller: Controller(Arc::new(parts)),
-        fatal: told.fatal,
-        removed: told.removed,
-        notices,
-        arbiters: Vec::new(),
-    };
-    admit(running, threads, bodies, snapshots).await
-}
-
-/// Lets workers and other controllers in; one that is alone answers by itself, and is waited for until it does.
-async fn admit(
-    mut running: Running,
-    threads: Threads,
-    bodies: Bodies,
-    snapshots: SnapshotStore,
-) -> Result<Running, StartError> {
-    let parts = &running.controller.0;
-    let shared = Shared {
-        core: parts.core.clone(),
-        history: parts.history_actor.clone(),
-        links: parts.links.clone(),
-        bodies,
-        blobs: parts.blobs.clone(),
-        kept: parts.history.clone(),
-        snapshots,
-        forwarded: parts.forwarded.clone(),
-    };
-    threads.net.spawn(accept::run(parts.endpoint.clone(), shared));
-    if parts.member.founders == [parts.member.id] {
+    threads.net.spawn(accept::run(endpoint.clone(), sharing.with(core.clone())));
+    let rest = (endpoint, ca, member, folder);
+    let controller = hold(core, sharing, history, &told, leadership, (config.catalogue, config.data), rest);
+    if controller.membership().founders == [controller.membership().id] {
+        // One that is alone answers by itself, and is waited for until it does.
         tokio::select! {
-            ready = running.controller.settled() => {
+            ready = controller.settled() => {
                 ready.map_err(|stopping| StartError::Failed(stopping.to_string()))?;
             }
-            reason = running.fatal.happened() => return Err(StartError::Failed(reason)),
+            reason = told.fatal.happened() => return Err(StartError::Failed(reason)),
         }
     }
-    running.arbiters = threads.into_arbiters();
-    Ok(running)
+    let (fatal, removed, arbiters) = (told.fatal, told.removed, threads.into_arbiters());
+    Ok(Running { controller, fatal, removed, notices, arbiters })
 }

@@ -6,7 +6,7 @@ use crate::leadership::Leadership;
 use crate::record::Recorder;
 use actix::{Actor, AsyncContext, Context, Handler, Message, SpawnHandle};
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tidegate_scheduler::command::ClientCommand;
 use tidegate_scheduler::ids::{ClientToken, ControllerId, NodeId, RequestKey};
 use tidegate_scheduler::message::FromWorker;
@@ -31,6 +31,8 @@ pub(crate) struct CoreActor {
     drained: Vec<oneshot::Sender<()>>,
     leadership: watch::Sender<Leadership>,
     recorder: Option<Recorder>,
+    /// The longest that the core was at work on one input, since somebody asked.
+    longest: Duration,
 }
 
 impl CoreActor {
@@ -52,6 +54,7 @@ impl CoreActor {
             drained: Vec::new(),
             leadership,
             recorder,
+            longest: Duration::ZERO,
         }
     }
 
@@ -60,8 +63,10 @@ impl CoreActor {
         if let Some(recorder) = &mut self.recorder {
             recorder.step(moment, &input);
         }
+        let began = Instant::now();
         self.core.step(moment, input);
         self.follow(ctx);
+        self.longest = self.longest.max(began.elapsed());
     }
 
     /// Does what the core says, until it says no more, and sets the timer for the next step.
@@ -236,6 +241,19 @@ impl Handler<WhenReadable> for CoreActor {
         self.readers.retain(|_, reader| !reader.is_closed());
         self.readers.insert(token, readable);
         self.step(Input::Read { token }, ctx);
+    }
+}
+
+/// Tells the longest step since the last time that somebody asked.
+#[derive(Message)]
+#[rtype(result = "Duration")]
+pub(crate) struct LongestStep;
+
+impl Handler<LongestStep> for CoreActor {
+    type Result = actix::MessageResult<LongestStep>;
+
+    fn handle(&mut self, _: LongestStep, _: &mut Context<CoreActor>) -> Self::Result {
+        actix::MessageResult(std::mem::take(&mut self.longest))
     }
 }
 

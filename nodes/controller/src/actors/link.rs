@@ -5,6 +5,7 @@ use super::history::{HistoryActor, Settle};
 use crate::bodies::Bodies;
 use crate::disk::SnapshotStore;
 use crate::links::Links;
+use crate::peers::Peers;
 use crate::replicate::blobs::ReplicatedBlobs;
 use crate::replicate::forward;
 use crate::serve;
@@ -37,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) kept: History,
     pub(crate) snapshots: SnapshotStore,
     pub(crate) forwarded: forward::Handler,
+    pub(crate) peers: Peers,
 }
 
 pub(crate) struct LinkActor {

@@ -7,7 +7,7 @@ use actix::Addr;
 use tidegate_scheduler::consensus::SnapshotPoint;
 use tidegate_scheduler::{Input, State};
 
-/// Saves a fork; tells the core once it and history up to it are durable.
+/// Saves a fork, once history up to it is durable: a start from this snapshot plays nothing again that is before it.
 pub(crate) fn save(
     point: SnapshotPoint,
     state: State,
@@ -17,20 +17,12 @@ pub(crate) fn save(
 ) {
     let index = point.index;
     actix_rt::spawn(async move {
-        let of = point.clone();
-        let saved = actix_rt::task::spawn_blocking(move || {
-            let image = state.encode();
-            store.save(&of, image.as_slice())
-        });
-        let saved = match saved.await {
-            Ok(result) => result.map_err(|error| error.to_string()),
-            Err(panicked) => Err(panicked.to_string()),
-        };
-        let flushed = match saved {
-            Ok(()) => history.send(Flush(Some(index))).await.unwrap_or_else(|gone| Err(gone.to_string())),
+        let flushed = history.send(Flush(Some(index))).await.unwrap_or_else(|gone| Err(gone.to_string()));
+        let saved = match flushed {
+            Ok(()) => write(point.clone(), state, store).await,
             Err(error) => Err(error),
         };
-        match flushed {
+        match saved {
             Ok(()) => core.do_send(Happened(Input::SnapshotSaved { point })),
             // The log stays as long as it is; the next snapshot tries again.
             Err(error) => {
@@ -39,4 +31,15 @@ pub(crate) fn save(
             }
         }
     });
+}
+
+async fn write(point: SnapshotPoint, state: State, store: SnapshotStore) -> Result<(), String> {
+    let writing = actix_rt::task::spawn_blocking(move || {
+        let image = state.encode();
+        store.save(&point, image.as_slice())
+    });
+    match writing.await {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(panicked) => Err(panicked.to_string()),
+    }
 }
