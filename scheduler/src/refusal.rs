@@ -60,8 +60,8 @@ pub enum Refusal {
         "the run names no `compute` and this workspace has no pool; make one with `tidegate pool apply FILE`"
     )]
     NoPool,
-    /// The pool is going away.
-    #[error("pool {0} is being deleted; choose another one")]
+    /// The pool is going away, or is gone.
+    #[error("pool {0} is being deleted, or is gone; choose another one")]
     PoolDeleting(String),
     /// The pool still has work.
     #[error("pool {pool} has {runs} runs that have not ended; cancel them first, or delete with --force")]

@@ -46,7 +46,12 @@ impl Index {
             }
             Touched::Node(id) => self.dirty.extend(self.nodes.refresh(id, state.node(id))),
             Touched::Controllers => {}
-            Touched::Quota => self.dirty.extend(self.queues.keys()),
+            Touched::Quota => {
+                // Pools wait for room in it for what is queued, and to come up to their minimum.
+                let below = state.pools().filter(|(_, pool)| pool.nodes < pool.settings.min_instances);
+                self.dirty.extend(below.map(|(id, _)| id));
+                self.dirty.extend(self.queues.keys());
+            }
             Touched::Pool(id) => {
                 self.dirty.insert(id);
             }

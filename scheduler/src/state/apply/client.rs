@@ -166,6 +166,12 @@ impl State {
         let id = self.select(which)?;
         let nothing = || Refusal::NothingToRetry(which.run.clone());
         let run = self.runs.get_mut(id).ok_or_else(nothing)?;
+        // On a pool that is gone, or goes once it is empty, it would wait for ever.
+        match self.pools.get(&run.pool) {
+            Some(pool) if !pool.deleting => {}
+            Some(pool) => return Err(Refusal::PoolDeleting(pool.settings.name.clone())),
+            None => return Err(Refusal::PoolDeleting(format!("of run {}", which.run))),
+        }
         let was_over = run.elements.is_over();
         let elements = run.elements.retry(which.element);
         if elements == 0 {
