@@ -2,6 +2,7 @@
 //!
 //! A release adds keys and never takes one away within `/api/v1`; a client ignores keys that it does not know.
 
+mod controller;
 mod node;
 mod output;
 mod page;
@@ -13,6 +14,7 @@ mod status;
 mod submit;
 mod times;
 
+pub use controller::{ControllerRole, ControllerView, Drain, DrainView, Invite};
 pub use node::{NodeState, NodeView};
 pub use output::{OutputList, OutputView};
 pub use page::Page;

@@ -3,6 +3,7 @@
 use crate::api::Problem;
 use crate::config::GatewayConfig;
 use crate::guard::{Hosts, Token};
+use crate::relay::Key;
 use crate::{problem, routes};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use std::net::SocketAddr;
@@ -35,7 +36,8 @@ impl App {
         }
     }
 
-    /// Reads something off the core.
+    /// Reads something off the core. A request that changes nothing comes here only once the core has all that had been
+    /// acknowledged before: see [`Routes`](crate::relay::Routes).
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Core) -> T + Send + 'static,
@@ -43,9 +45,9 @@ impl App {
         self.controller.read(read).await.map_err(stopping)
     }
 
-    /// Asks the core for a change.
-    pub(crate) async fn ask(&self, command: ClientCommand) -> Result<Outcome, Problem> {
-        self.controller.ask(command).await.map_err(Problem::from)
+    /// Asks the core for a change, which is made once however often it is asked for with this key.
+    pub(crate) async fn ask(&self, key: Key, command: ClientCommand) -> Result<Outcome, Problem> {
+        self.controller.ask(Some(key.request()), command).await.map_err(Problem::from)
     }
 }
 

@@ -32,7 +32,8 @@ pub(crate) async fn check<B: MessageBody + 'static>(
     }
 }
 
-fn admit(path: &str, headers: &HeaderMap, app: &App) -> Result<(), Problem> {
+/// Whether a request may be answered.
+pub(crate) fn admit(path: &str, headers: &HeaderMap, app: &App) -> Result<(), Problem> {
     if OPEN.contains(&path) {
         return Ok(());
     }

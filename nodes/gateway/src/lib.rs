@@ -4,9 +4,12 @@
 //! for logs and state. Every request but `/healthz` and `/readyz` carries the server's token, on loopback too, and the
 //! headers `Host` and `Origin` are checked: any local user or web page could run code otherwise.
 //!
+//! **Any controller answers.** One that does not lead has the leader answer in its place; when leadership moves meanwhile,
+//! the request goes on to the next leader. What is read holds all that had been acknowledged before it was asked for.
+//!
 //! **Sending again is harmless.** A run's name is its idempotency key: the same name and body give the run that is there
-//! (200), another body is a conflict (409). `PUT` and `DELETE` say what is to be, `cancel` answers 0 elements when it was
-//! asked for before. Only `retry` must not be sent blindly again: it queues what has failed since.
+//! (200), another body is a conflict (409). Other changes are known by the header `Idempotency-Key`: with the same key they
+//! are made once, and answered again in the same way.
 //!
 //! Handlers decide nothing about runs: they ask the [`Controller`](tidegate_controller::Controller), and read what it
 //! and its history say.
@@ -20,8 +23,10 @@ mod lookup;
 mod names;
 mod past;
 mod problem;
+mod relay;
 mod routes;
 mod server;
+mod sse;
 mod stream;
 mod submission;
 mod vocabulary;

@@ -5,6 +5,7 @@ use crate::api::Problem;
 use crate::app::App;
 use crate::lookup::{self, Position};
 use crate::past::{self, PastAttempt};
+use crate::relay;
 use crate::stream::blob_body;
 use crate::watch::Watcher;
 use actix_web::web::{self, Bytes};
@@ -27,6 +28,8 @@ pub(crate) enum Printed {
     Attempt { stream: LogStream, fence: Fence },
     /// The next bytes.
     Bytes { stream: LogStream, bytes: Bytes },
+    /// Another controller leads now, and tells on.
+    Moved,
     /// It cannot go on.
     Failed(Problem),
 }
@@ -80,16 +83,24 @@ impl LogTail {
         LogTail { app, slot, stream, follow, skip, to, watcher, told: None, tries: 0 }
     }
 
-    /// Tells all of it; returns once it has, or once nobody listens.
-    pub(crate) async fn run(mut self) {
-        loop {
-            match self.step().await {
-                Ok(true) => {}
-                Ok(false) | Err(Stop::Left) => return,
-                // Nobody may be listening.
-                Err(Stop::Failed(problem)) => return drop(self.to.send(Printed::Failed(problem)).await),
-            }
-        }
+    /// Tells all of it; returns once it has, once nobody listens, or once leadership moves.
+    pub(crate) async fn run(self) {
+        let (controller, to) = (self.app.controller.clone(), self.to.clone());
+        let last = tokio::select! {
+            biased;
+            ended = self.tell() => match ended {
+                Ok(()) | Err(Stop::Left) => return,
+                Err(Stop::Failed(problem)) => Printed::Failed(problem),
+            },
+            () = relay::moves(&controller) => Printed::Moved,
+        };
+        // Nobody may be listening.
+        drop(to.send(last).await);
+    }
+
+    async fn tell(mut self) -> Result<(), Stop> {
+        while self.step().await? {}
+        Ok(())
     }
 
     /// One look at where the element is, and what follows from it; `false` at the end.

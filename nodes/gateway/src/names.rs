@@ -1,7 +1,5 @@
 //! Names for runs that were given none: easy to say, hard to meet twice.
 
-use rand::Rng;
-
 const ADJECTIVES: [&str; 64] = [
     "amber", "ample", "autumn", "blithe", "bold", "brave", "bright", "brisk", "calm", "clear", "clever",
     "cool", "coral", "cosy", "crisp", "curious", "deep", "eager", "early", "fair", "fleet", "fond", "free",
@@ -24,10 +22,16 @@ const LETTERS: &[u8; 31] = b"0123456789abcdfghjkmnpqrstvwxyz";
 
 /// A name such as `brisk_pelican_0f3k9tq2vx`: 61 bits of chance, hardly a vowel to spell words with.
 pub fn friendly_name() -> String {
-    let mut rng = rand::rng();
-    let adjective = ADJECTIVES[rng.random_range(0..ADJECTIVES.len())];
-    let noun = NOUNS[rng.random_range(0..NOUNS.len())];
-    let suffix: String = (0..10).map(|_| char::from(LETTERS[rng.random_range(0..LETTERS.len())])).collect();
+    name_of(&rand::random())
+}
+
+/// The name that follows from these bytes.
+pub(crate) fn name_of(seed: &[u8; 32]) -> String {
+    let (first, second) = (usize::from(seed[0]), usize::from(seed[1]));
+    let (adjective, noun) = (ADJECTIVES[first % ADJECTIVES.len()], NOUNS[second % NOUNS.len()]);
+    // Two bytes a letter, so that hardly one is likelier than another.
+    let letters = seed[2..22].chunks_exact(2).map(|two| usize::from(two[0]) << 8 | usize::from(two[1]));
+    let suffix: String = letters.map(|number| char::from(LETTERS[number % LETTERS.len()])).collect();
     format!("{adjective}_{noun}_{suffix}")
 }
 

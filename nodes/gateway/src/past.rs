@@ -2,7 +2,7 @@
 
 use crate::api::{Problem, RunState};
 use crate::app::{App, blocking, stopping};
-use crate::problem::{internal, not_found};
+use crate::problem::{behind, internal, not_found};
 use tidegate_scheduler::ids::{Fence, NodeId, RunId, Slot};
 use tidegate_scheduler::message::End;
 use tidegate_scheduler::time::WallMicros;
@@ -14,6 +14,7 @@ impl From<HistoryError> for Problem {
     fn from(error: HistoryError) -> Problem {
         match error {
             HistoryError::Store(error) => error.into(),
+            HistoryError::Behind { .. } => behind(error),
             other => internal(other),
         }
     }
@@ -24,9 +25,20 @@ pub(crate) async fn ask<T: Send + 'static>(
     app: &App,
     question: impl FnOnce(&History) -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
+    is_whole(app)?;
     app.controller.settle_history().await.map_err(stopping)?;
+    // What came to light only now: a state that another controller sent.
+    is_whole(app)?;
     let history = app.controller.history().clone();
     blocking(move || question(&history)).await
+}
+
+/// Whether this controller's history lacks nothing; else another one's is to be asked.
+pub(crate) fn is_whole(app: &App) -> Result<(), Problem> {
+    match app.controller.history().is_behind() {
+        true => Err(behind("what happened before this controller joined is being copied to it; ask again in a moment")),
+        false => Ok(()),
+    }
 }
 
 /// One run, and its specification.

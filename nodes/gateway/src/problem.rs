@@ -3,9 +3,15 @@
 use crate::api::{Finding, Problem};
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
+use tidegate_controller::{BlobError, InviteError};
 use tidegate_scheduler::Refusal;
 use tidegate_spec::SpecError;
 use tidegate_store::StoreError;
+
+const NOT_LEADER: &str = "not-leader";
+const UNCERTAIN: &str = "uncertain";
+const NOT_KNOWN: &str = "Whether it was done is not known";
+const BEHIND: &str = "history-behind";
 
 /// What an HTTP handler answers.
 pub(crate) type Answer<T = HttpResponse> = Result<T, Problem>;
@@ -41,6 +47,36 @@ pub(crate) fn too_large(detail: impl Into<String>) -> Problem {
     Problem::new(413, "too-large", "The request is too large", detail)
 }
 
+/// Nobody can answer now, and nothing was changed.
+pub(crate) fn no_leader(detail: impl std::fmt::Display) -> Problem {
+    Problem::new(503, "no-leader", "No controller can answer now", detail.to_string())
+}
+
+/// It may have been done.
+pub(crate) fn uncertain(detail: impl std::fmt::Display) -> Problem {
+    Problem::new(503, UNCERTAIN, NOT_KNOWN, detail.to_string())
+}
+
+/// Run history is being copied from another controller.
+pub(crate) fn behind(detail: impl std::fmt::Display) -> Problem {
+    Problem::new(503, BEHIND, "Run history is not complete here yet", detail.to_string())
+}
+
+/// Whether the next leader is to be asked.
+pub(crate) fn is_lost(problem: &Problem) -> bool {
+    problem.word() == NOT_LEADER || is_uncertain(problem)
+}
+
+/// Whether what was asked may have been done.
+pub(crate) fn is_uncertain(problem: &Problem) -> bool {
+    problem.word() == UNCERTAIN
+}
+
+/// Whether another controller's history may know more.
+pub(crate) fn is_behind(problem: &Problem) -> bool {
+    problem.word() == BEHIND
+}
+
 /// A failure of ours: told in full to the log, and to the client.
 pub(crate) fn internal(detail: impl std::fmt::Display) -> Problem {
     tracing::error!(%detail, "a request failed");
@@ -51,7 +87,11 @@ pub(crate) fn internal(detail: impl std::fmt::Display) -> Problem {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Problem {
         let (status, word, title) = match &refusal {
-            Refusal::NotLeader => (503, "not-leader", "This controller does not lead"),
+            Refusal::NotLeader => (503, NOT_LEADER, "This controller does not lead"),
+            Refusal::Uncertain => (503, UNCERTAIN, NOT_KNOWN),
+            Refusal::KeyReused => (422, "key-reused", "The key is of another request"),
+            Refusal::UnknownController(_) => (404, "unknown-controller", "There is no such controller"),
+            Refusal::LastVoter(_) => (409, "last-voter", "Somebody must vote"),
             Refusal::Unavailable(_) => (503, "unavailable", "No new work is accepted"),
             Refusal::NameConflict { .. } => (409, "name-conflict", "The name is taken"),
             Refusal::UnknownRun(_) => (404, "unknown-run", "There is no such run"),
@@ -71,6 +111,16 @@ impl From<Refusal> for Problem {
     }
 }
 
+impl From<InviteError> for Problem {
+    fn from(error: InviteError) -> Problem {
+        match error {
+            InviteError::Refused(refusal) => refusal.into(),
+            InviteError::Stopping(stopping) => crate::app::stopping(stopping),
+            InviteError::Bundle(_) => internal(error),
+        }
+    }
+}
+
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Problem {
         let detail = error.to_string();
@@ -85,6 +135,21 @@ impl From<StoreError> for Problem {
             StoreError::Source(_) => bad_request(detail),
             StoreError::Stopped { .. } => Problem::new(503, "unavailable", "No new work is accepted", detail),
             _ => internal(detail),
+        }
+    }
+}
+
+impl From<BlobError> for Problem {
+    fn from(error: BlobError) -> Problem {
+        match error {
+            BlobError::Store(error) => error.into(),
+            BlobError::NoMajority { .. } => Problem::new(
+                503,
+                "no-majority",
+                "Too few controllers could store it",
+                error.to_string(),
+            ),
+            BlobError::BrokenOff(_) => internal(error),
         }
     }
 }

@@ -5,6 +5,8 @@
 mod batch;
 mod blobs;
 mod change;
+mod controllers;
+mod drain;
 mod elements;
 mod explain;
 mod health;
@@ -20,11 +22,15 @@ mod status;
 mod submit;
 mod wait;
 
+use crate::relay::key;
 use actix_web::web;
 use serde::Deserialize;
-use utoipa::openapi::path::PathItem;
+use utoipa::openapi::path::{ParameterBuilder, ParameterIn, PathItem};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder, SecurityRequirement};
+use utoipa::openapi::{
+    ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Ref, Required, ResponseBuilder, SecurityRequirement,
+};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -71,7 +77,12 @@ fn register(config: &mut ServiceConfig<'_>) {
         .service(nodes::list)
         .service(quotas::list)
         .service(quotas::put)
-        .service(sizes::list);
+        .service(sizes::list)
+        .service(controllers::list)
+        .service(controllers::invite)
+        .service(controllers::remove)
+        .service(controllers::lead)
+        .service(drain::drain);
 }
 
 /// Registers every route.
@@ -91,7 +102,9 @@ pub(crate) fn describe() -> OpenApi {
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
             "Runs machine-learning work on pools of virtual machines. Errors are problem documents (RFC 9457), \
-             moments are RFC 3339 in UTC, lists have cursors. A run's name is its idempotency key.",
+             moments are RFC 3339 in UTC, lists have cursors. A run's name is its idempotency key; other changes have \
+             the header `Idempotency-Key`. Every controller of a cluster answers, and what it tells holds all that had \
+             been acknowledged by any of them.",
         ))
         .build();
     let bearer = SecurityScheme::Http(
@@ -100,9 +113,33 @@ pub(crate) fn describe() -> OpenApi {
             .description(Some("The server's token: the file `token` in its data folder."))
             .build(),
     );
+    api.paths.paths.values_mut().for_each(describe_item);
     api.components.get_or_insert_default().add_security_scheme("token", bearer);
     api.security = Some(vec![SecurityRequirement::new("token", Vec::<String>::new())]);
     api
+}
+
+/// What all routes have in common.
+fn describe_item(item: &mut PathItem) {
+    let changes = [&mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
+    for operation in changes.into_iter().flatten() {
+        let text = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(key::LONGEST));
+        let key = ParameterBuilder::new()
+            .name("Idempotency-Key")
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some(key::MEANING))
+            .schema(Some(text.build()));
+        operation.parameters.get_or_insert_default().push(key.build());
+    }
+    let all = [&mut item.get, &mut item.head, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
+    for operation in all.into_iter().flatten() {
+        let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+        let unavailable = ResponseBuilder::new()
+            .description("Not now; `Retry-After` says when to ask again, `detail` whether anything was changed")
+            .content("application/problem+json", problem);
+        operation.responses.responses.entry("503".to_owned()).or_insert_with(|| unavailable.build().into());
+    }
 }
 
 /// The methods that a path takes, in capitals.

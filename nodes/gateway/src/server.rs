@@ -2,10 +2,12 @@
 
 use crate::app::App;
 use crate::config::{BindError, GatewayConfig};
+use crate::relay::{self, Guests, Routes};
 use crate::{guard, routes};
-use actix_web::dev::{Server, ServerHandle};
+use actix_web::dev::ServerHandle;
 use actix_web::{HttpServer, middleware, web};
-use std::io::ErrorKind;
+use futures_util::future::LocalBoxFuture;
+use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 use tidegate_controller::Controller;
@@ -16,7 +18,10 @@ const WORKERS: usize = 2;
 const LAST_REQUESTS_SECONDS: u64 = 2;
 
 /// A port that is taken: opened before anything else is started, so that a port in use stops nothing halfway.
-pub struct GatewaySocket(TcpListener);
+pub struct GatewaySocket {
+    listener: TcpListener,
+    address: SocketAddr,
+}
 
 impl GatewaySocket {
     /// Takes a port; 0 takes a free one. Loopback alone, until the gateway speaks TLS.
@@ -27,10 +32,17 @@ impl GatewaySocket {
         if !listen.ip().is_loopback() {
             return Err(BindError::NotLoopback(listen));
         }
-        TcpListener::bind(listen).map(GatewaySocket).map_err(|error| match error.kind() {
+        let taken = TcpListener::bind(listen);
+        let taken = taken.and_then(|listener| Ok(GatewaySocket { address: listener.local_addr()?, listener }));
+        taken.map_err(|error| match error.kind() {
             ErrorKind::AddrInUse => BindError::InUse(listen),
             _ => BindError::Io { listen, error },
         })
+    }
+
+    /// The port that was taken, with its address.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 }
 
@@ -39,7 +51,7 @@ pub struct Gateway {
     /// Where it listens.
     pub address: SocketAddr,
     /// To be spawned or awaited.
-    pub server: Server,
+    pub server: LocalBoxFuture<'static, io::Result<()>>,
     /// Stops it.
     pub handle: ServerHandle,
 }
@@ -53,17 +65,16 @@ impl Gateway {
         socket: GatewaySocket,
         config: GatewayConfig,
         controller: Controller,
-    ) -> Result<Gateway, std::io::Error> {
-        let address = socket.0.local_addr()?;
+    ) -> Result<Gateway, io::Error> {
+        let GatewaySocket { listener, address } = socket;
         let app = web::Data::new(App::new(controller, config, address));
+        let guests = Guests::host(app.clone(), address);
         let server = HttpServer::new(move || {
-            let limits = app.config.limits;
             actix_web::App::new()
                 .app_data(app.clone())
-                .configure(|config| crate::app::extractors(limits, config))
+                .app_data(Routes::new(app.clone()))
                 .wrap(middleware::from_fn(guard::check))
-                .configure(routes::all)
-                .default_service(web::route().to(crate::app::nowhere))
+                .default_service(web::route().to(relay::relay))
         })
         .workers(WORKERS)
         // A line of a log goes out at once, not with the next one.
@@ -71,9 +82,15 @@ impl Gateway {
         .keep_alive(Duration::from_secs(75))
         .shutdown_timeout(LAST_REQUESTS_SECONDS)
         .disable_signals()
-        .listen(socket.0)?
+        .listen(listener)?
         .run();
-        Ok(Gateway { address, handle: server.handle(), server })
+        let handle = server.handle();
+        let server = async move {
+            let ended = server.await;
+            guests.leave();
+            ended
+        };
+        Ok(Gateway { address, handle, server: Box::pin(server) })
     }
 }
 

@@ -1,12 +1,12 @@
 //! Bytes between requests and the disk: the store blocks, the gateway must not.
 
 use crate::api::Problem;
-use crate::app::{App, blocking};
+use crate::app::App;
 use actix_web::web::{self, Bytes};
 use futures_util::Stream;
 use futures_util::stream::poll_fn;
 use std::io::{self, Read, Seek, SeekFrom};
-use tidegate_store::{BlobReader, Digest, StoreError};
+use tidegate_store::{BlobReader, Digest};
 use tokio::sync::mpsc;
 
 /// Bytes read from a blob at a time.
@@ -51,9 +51,7 @@ pub(crate) async fn blob_body(
     digest: Digest,
     offset: u64,
 ) -> Result<Option<(u64, impl Stream<Item = io::Result<Bytes>> + use<>)>, Problem> {
-    let store = app.controller.blobs().clone();
-    let opened = blocking::<_, StoreError>(move || store.open_blob(&digest)).await?;
-    let Some(mut reader) = opened else { return Ok(None) };
+    let Some(mut reader) = app.controller.blobs().open_blob(digest).await? else { return Ok(None) };
     let length = reader.len().saturating_sub(offset);
     let (pieces, arriving) = mpsc::channel(READ_AHEAD);
     // Nobody awaits it: it ends when the blob does, or when the client leaves.

@@ -1,7 +1,7 @@
 //! From a job as a client sends it to what the core queues.
 
 use crate::api::{Problem, SubmitRequest};
-use crate::{names, problem};
+use crate::problem;
 use std::str::FromStr;
 use tidegate_scheduler::command::{OnDisconnect, Submit};
 use tidegate_scheduler::ids::ContentId;
@@ -34,8 +34,8 @@ pub(crate) struct Reference {
     pub(crate) tree: bool,
 }
 
-/// Checks a request and turns it into what the core takes.
-pub(crate) fn read(request: SubmitRequest) -> Result<Submission, Problem> {
+/// Checks a request and turns it into what the core takes; `spare` is its name when it gives none.
+pub(crate) fn read(request: SubmitRequest, spare: impl FnOnce() -> String) -> Result<Submission, Problem> {
     let mut job = CommandJob::from_json(&request.job).map_err(|error| problem::bad_spec("job.", &[error]))?;
     let wrong = unsupported(&job);
     if !wrong.is_empty() {
@@ -43,7 +43,7 @@ pub(crate) fn read(request: SubmitRequest) -> Result<Submission, Problem> {
     }
     let needs = references(&job)?;
     // The name is the run's own: bodies that differ in nothing else are stored once.
-    let name = request.name.or_else(|| job.name.take()).unwrap_or_else(names::friendly_name);
+    let name = request.name.or_else(|| job.name.take()).unwrap_or_else(spare);
     job.name = None;
     job.experiment_name = request.experiment.or(job.experiment_name);
     let experiment = job.experiment_name.clone().unwrap_or_else(|| DEFAULT_EXPERIMENT.to_owned());

@@ -1,6 +1,6 @@
 //! The server itself.
 
-use super::NodeCounts;
+use super::{ControllerView, NodeCounts};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -11,8 +11,16 @@ pub struct StatusView {
     pub version: String,
     /// Its data folder.
     pub data: String,
-    /// Whether this controller leads its group, and so takes requests.
+    /// The controller that tells this: whichever is asked, the one that leads answers.
+    pub controller: u64,
+    /// Whether that controller leads.
     pub leader: bool,
+    /// The term in which it leads: it rises with every election.
+    pub term: u64,
+    /// All controllers of the cluster.
+    pub controllers: Vec<ControllerView>,
+    /// It starts nothing more, and gives its nodes back.
+    pub draining: bool,
     /// The last entry of the log that is part of what it shows.
     pub applied: u64,
     /// Seconds since it started.

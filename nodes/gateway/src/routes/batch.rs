@@ -5,7 +5,8 @@ use crate::api::{BatchAnswer, BatchItem, BatchSubmit};
 use crate::app::{App, json_problem};
 use crate::problem::{self, Answer};
 use actix_web::{HttpRequest, HttpResponse, post, web};
-use futures_util::stream::{self, StreamExt};
+use crate::relay::Key;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 /// Runs in one request.
 const AT_MOST: usize = 10_000;
@@ -21,7 +22,12 @@ const AT_ONCE: usize = 1024;
      content_type = "application/problem+json"),
 ))]
 #[post("/api/v1/runs:batch")]
-pub(crate) async fn submit_batch(app: web::Data<App>, request: HttpRequest, body: web::Payload) -> Answer {
+pub(crate) async fn submit_batch(
+    app: web::Data<App>,
+    key: Key,
+    request: HttpRequest,
+    body: web::Payload,
+) -> Answer {
     let limit = app.config.limits.batch;
     let Ok(read) = body.to_bytes_limited(limit).await else {
         return Err(problem::too_large(format!("a batch takes at most {limit} bytes; send several")));
@@ -35,12 +41,14 @@ pub(crate) async fn submit_batch(app: web::Data<App>, request: HttpRequest, body
         return Err(problem::too_large(detail).at("runs"));
     }
     let app = &app;
-    let asked = batch.runs.into_iter().map(|run| async move {
-        match submit::one(app, run).await {
-            Ok(answer) => BatchItem::Accepted(answer),
-            Err(problem) => BatchItem::Refused { problem },
+    let asked = batch.runs.into_iter().enumerate().map(|(position, run)| async move {
+        match submit::one(app, key, position, run).await {
+            Ok(answer) => Ok(BatchItem::Accepted(answer)),
+            // The whole batch is asked of the next leader, which knows what was accepted.
+            Err(problem) if problem::is_lost(&problem) => Err(problem),
+            Err(problem) => Ok(BatchItem::Refused { problem }),
         }
     });
-    let runs = stream::iter(asked).buffered(AT_ONCE).collect().await;
+    let runs = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
     Ok(HttpResponse::Ok().json(BatchAnswer { runs }))
 }

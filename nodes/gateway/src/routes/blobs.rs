@@ -8,7 +8,7 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, get, head, post, put, web};
 use futures_util::StreamExt;
 use std::str::FromStr;
-use tidegate_store::{Digest, StoreError};
+use tidegate_store::Digest;
 use tokio::sync::mpsc;
 
 /// Digests in one question.
@@ -27,12 +27,12 @@ pub(crate) async fn missing(app: web::Data<App>, asked: web::Json<MissingBlobs>)
         return Err(problem::too_large(format!("at most {AT_MOST} digests in one question")).at("digests"));
     }
     let digests: Vec<Digest> = asked.digests.iter().map(|text| digest(text)).collect::<Result<_, _>>()?;
-    let blobs = app.controller.blobs().clone();
+    let blobs = app.controller.blobs().local().clone();
     let missing = blocking(move || blobs.missing(&digests)).await?;
     Ok(HttpResponse::Ok().json(MissingBlobs { digests: missing.iter().map(Digest::to_string).collect() }))
 }
 
-/// Stores a blob. Once this answers, it is durable. Content of another digest is refused, and nothing of it kept.
+/// Stores a blob. Once this answers, it is durable on a majority of the controllers. Content of another digest is refused, and nothing of it kept.
 ///
 /// A blob that no run refers to may be removed after a day.
 #[utoipa::path(tag = "blobs", params(("digest" = String, Path, description = "`sha256-` and 64 hexadecimal digits")),
@@ -54,9 +54,8 @@ pub(crate) async fn put(
     if announced.is_some_and(|length: u64| length > limit) {
         return Err(problem::too_large(format!("a blob has at most {limit} bytes")));
     }
-    let store = app.controller.blobs().clone();
     let (pieces, arriving) = mpsc::channel(PIECES_WAITING);
-    let storing = web::block(move || store.put_stream(Pieces::new(arriving), Some(digest), limit));
+    let storing = app.controller.blobs().put_stream(Pieces::new(arriving), Some(digest), limit);
     let feeding = async {
         while let Some(piece) = body.next().await {
             let piece = piece.map_err(|error| std::io::Error::other(error.to_string()));
@@ -68,7 +67,7 @@ pub(crate) async fn put(
         drop(pieces);
     };
     let (stored, ()) = futures_util::join!(storing, feeding);
-    stored.map_err(problem::internal)?.map_err(Problem::from)?;
+    stored?;
     Ok(HttpResponse::Created().finish())
 }
 
@@ -96,9 +95,8 @@ pub(crate) async fn get(app: web::Data<App>, name: web::Path<String>) -> Answer 
 #[head("/api/v1/blobs/{digest}")]
 pub(crate) async fn head(app: web::Data<App>, name: web::Path<String>) -> Answer {
     let digest = digest(&name)?;
-    let blobs = app.controller.blobs().clone();
-    let length: Option<u64> = blocking::<_, StoreError>(move || blobs.len(&digest)).await?;
-    let length = length.ok_or_else(|| not_stored(&digest))?;
+    let opened = app.controller.blobs().open_blob(digest).await?;
+    let length = opened.ok_or_else(|| not_stored(&digest))?.len();
     Ok(HttpResponse::Ok()
         .no_chunking(length)
         .streaming(futures_util::stream::empty::<Result<web::Bytes, Problem>>()))

@@ -4,6 +4,7 @@ use super::InWorkspace;
 use crate::api::Touched;
 use crate::app::App;
 use crate::problem::Answer;
+use crate::relay::Key;
 use actix_web::{HttpResponse, post, web};
 use serde::Deserialize;
 use tidegate_scheduler::Outcome;
@@ -28,16 +29,17 @@ pub(crate) struct Which {
 #[post("/api/v1/runs/{name}/cancel")]
 pub(crate) async fn cancel(
     app: web::Data<App>,
+    key: Key,
     name: web::Path<String>,
     which: web::Query<Which>,
     place: web::Query<InWorkspace>,
 ) -> Answer {
-    touch(&app, ClientCommand::Cancel(selector(name, &which, &place))).await
+    touch(&app, key, ClientCommand::Cancel(selector(name, &which, &place))).await
 }
 
 /// Queues what failed or was cancelled again: all such elements of a run, or one.
 ///
-/// Not to be sent again blindly: what has failed since would be queued once more.
+/// Under another key, what has failed since would be queued once more.
 #[utoipa::path(tag = "runs", params(("name" = String, Path, description = "The run"), Which, InWorkspace), responses(
     (status = 200, description = "How many elements it touched", body = Touched),
     (status = "4XX", description = "A problem", body = crate::routes::ProblemBody, content_type = "application/problem+json"),
@@ -45,21 +47,22 @@ pub(crate) async fn cancel(
 #[post("/api/v1/runs/{name}/retry")]
 pub(crate) async fn retry(
     app: web::Data<App>,
+    key: Key,
     name: web::Path<String>,
     which: web::Query<Which>,
     place: web::Query<InWorkspace>,
 ) -> Answer {
-    touch(&app, ClientCommand::Retry(selector(name, &which, &place))).await
+    touch(&app, key, ClientCommand::Retry(selector(name, &which, &place))).await
 }
 
 fn selector(name: web::Path<String>, which: &Which, place: &InWorkspace) -> RunSelector {
     RunSelector { workspace: place.name(), run: name.into_inner(), element: which.element }
 }
 
-async fn touch(app: &App, command: ClientCommand) -> Answer {
-    let elements = match app.ask(command).await? {
+async fn touch(app: &App, key: Key, command: ClientCommand) -> Answer {
+    let elements = match app.ask(key, command).await? {
         Outcome::Touched { elements } => elements,
-        Outcome::Submitted { .. } | Outcome::Done => 0,
+        Outcome::Submitted { .. } | Outcome::Controller { .. } | Outcome::Done => 0,
     };
     Ok(HttpResponse::Ok().json(Touched { elements }))
 }

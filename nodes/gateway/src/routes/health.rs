@@ -1,8 +1,7 @@
 //! Whether the server is there, and what it can do.
 
-use crate::api::Problem;
 use crate::app::App;
-use crate::problem::Answer;
+use crate::problem::{self, Answer};
 use actix_web::{HttpResponse, get, web};
 
 /// Whether the process answers. Needs no token.
@@ -12,16 +11,18 @@ pub(crate) async fn healthz() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain").body("ok\n")
 }
 
-/// Whether requests would be served: this controller leads. Needs no token.
+/// Whether requests would be served: this controller is of its cluster, and knows who leads. Needs no token.
 #[utoipa::path(tag = "server", security(()), responses(
     (status = 200, description = "They would"),
     (status = 503, description = "They would not", body = crate::routes::ProblemBody),
 ))]
 #[get("/readyz")]
 pub(crate) async fn readyz(app: web::Data<App>) -> Answer {
-    match app.read(|core| core.is_leading()).await? {
-        true => Ok(HttpResponse::Ok().content_type("text/plain").body("ready\n")),
-        false => Err(Problem::from(tidegate_scheduler::Refusal::NotLeader)),
+    let (member, leader) = app.read(|core| (core.members().contains(core.id().0), core.leader())).await?;
+    match (member, leader) {
+        (true, Some(_)) => Ok(HttpResponse::Ok().content_type("text/plain").body("ready\n")),
+        (true, None) => Err(problem::no_leader("this controller knows of no leader now")),
+        (false, _) => Err(problem::no_leader("this controller is not, or not yet, a member of its cluster")),
     }
 }
 

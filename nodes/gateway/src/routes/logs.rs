@@ -1,21 +1,24 @@
 //! What runs print.
 
 use super::InWorkspace;
-use super::wait::{event, wants_events};
 use crate::app::App;
 use crate::log_tail::{How, LogTail, Printed};
 use crate::lookup;
+use crate::past;
 use crate::problem::{self, Answer};
+use crate::sse;
 use crate::stream::body_of;
 use actix_web::http::header;
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse, get};
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt, stream};
 use serde::Deserialize;
 use serde_json::json;
+use std::convert::Infallible;
 use std::io;
 use tidegate_store::wire::LogStream;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use utoipa::IntoParams;
 
 /// Pieces that wait for a slow client.
@@ -42,6 +45,8 @@ pub(crate) struct Which {
 /// With `follow`, all that it prints until it has ended, and that of later attempts; nothing is left out where the live
 /// log gives way to the stored one. Of `both`, the two are told apart only as server-sent events (`Accept:
 /// text/event-stream`): `stdout` and `stderr` with `{"text"}`, `attempt` with `{"stream", "fence"}`, `problem`, `end`.
+///
+/// When leadership moves, it breaks off: text before its end, events with word to ask again, and without `end`.
 #[utoipa::path(tag = "runs", params(("name" = String, Path, description = "The run"), Which, InWorkspace), responses(
     (status = 200, description = "What it prints", content((super::Text = "text/plain"), (super::Text = "text/event-stream"))),
     (status = "4XX", description = "A problem", body = crate::routes::ProblemBody, content_type = "application/problem+json"),
@@ -63,6 +68,7 @@ pub(crate) async fn logs(
     if which.offset > 0 && streams.len() > 1 {
         return Err(problem::bad_request("`offset` needs `stream=stdout` or `stream=stderr`"));
     }
+    past::is_whole(&app)?;
     let how = How { follow: which.follow, skip: which.offset };
     let run = lookup::run(&app, place.name(), name.into_inner()).await?;
     let slot = lookup::element(&run, which.element)?;
@@ -82,17 +88,25 @@ pub(crate) async fn logs(
     }
     let mut response = HttpResponse::Ok();
     response.insert_header((header::CACHE_CONTROL, "no-store"));
-    Ok(match wants_events(&request) {
-        true => {
-            let end = futures_util::stream::once(async { Ok(event("end", &json!({}))) });
-            let mut cut = [Cut::default(), Cut::default()];
-            let told = body_of(arriving).map(move |printed| as_event(printed, &mut cut));
-            response.content_type("text/event-stream").streaming(told.chain(end))
-        }
+    Ok(match sse::are_wanted(&request) {
+        true => response.content_type("text/event-stream").streaming(events(arriving)),
         false => {
             let text = body_of(arriving).filter_map(|printed| std::future::ready(as_text(printed)));
             response.content_type("text/plain; charset=utf-8").streaming(text)
         }
+    })
+}
+
+fn events(arriving: mpsc::Receiver<Printed>) -> impl Stream<Item = Result<Bytes, Infallible>> {
+    let cut = [Cut::default(), Cut::default()];
+    stream::unfold(Some((arriving, cut)), |going| async move {
+        let (mut arriving, mut cut) = going?;
+        Some(match timeout(sse::SILENCE, arriving.recv()).await {
+            Ok(Some(Printed::Moved)) => (Ok(sse::come_again()), None),
+            Ok(Some(printed)) => (Ok(as_event(printed, &mut cut)), Some((arriving, cut))),
+            Ok(None) => (Ok(sse::event("end", &json!({}))), None),
+            Err(_) => (Ok(sse::nothing()), Some((arriving, cut))),
+        })
     })
 }
 
@@ -102,20 +116,22 @@ fn as_text(printed: Printed) -> Option<io::Result<Bytes>> {
         Printed::Attempt { .. } => None,
         // The body breaks off: a client that did not hear its end knows that something is missing.
         Printed::Failed(problem) => Some(Err(io::Error::other(problem.to_string()))),
+        Printed::Moved => Some(Err(io::Error::other("leadership has moved"))),
     }
 }
 
-fn as_event(printed: Printed, cut: &mut [Cut; 2]) -> io::Result<Bytes> {
-    Ok(match printed {
+fn as_event(printed: Printed, cut: &mut [Cut; 2]) -> Bytes {
+    match printed {
         Printed::Bytes { stream, bytes } => {
             let text = cut[stream as usize].whole(&bytes);
-            event(name(stream), &json!({ "text": text }))
+            sse::event(name(stream), &json!({ "text": text }))
         }
         Printed::Attempt { stream, fence } => {
-            event("attempt", &json!({"stream": name(stream), "fence": fence.to_string()}))
+            sse::event("attempt", &json!({"stream": name(stream), "fence": fence.to_string()}))
         }
-        Printed::Failed(problem) => event("problem", &problem),
-    })
+        Printed::Failed(problem) => sse::event("problem", &problem),
+        Printed::Moved => sse::come_again(),
+    }
 }
 
 fn name(stream: LogStream) -> &'static str {

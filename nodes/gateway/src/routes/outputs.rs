@@ -10,7 +10,7 @@ use crate::stream::blob_body;
 use actix_web::{HttpResponse, get, web};
 use serde::Deserialize;
 use tidegate_scheduler::ids::Slot;
-use tidegate_store::{BlobStore, Digest, Tree, TreeKind};
+use tidegate_store::{Digest, Tree, TreeKind};
 use utoipa::IntoParams;
 
 /// Which element's outputs.
@@ -34,11 +34,12 @@ pub(crate) async fn list(
     place: web::Query<InWorkspace>,
 ) -> Answer {
     let (run, slot, outputs) = outputs(&app, name.into_inner(), &which, &place).await?;
-    let blobs = app.controller.blobs().clone();
-    let items = blocking::<_, Problem>(move || {
-        outputs.into_iter().map(|(name, digest)| view(&blobs, name, digest)).collect::<Result<Vec<_>, _>>()
-    })
-    .await?;
+    let mut items = Vec::new();
+    for (name, digest) in outputs {
+        let tree = tree(&app, digest).await?;
+        let (files, bytes) = (tree.files().count() as u64, tree.total_bytes());
+        items.push(OutputView { name, tree: digest.to_string(), files, bytes });
+    }
     Ok(HttpResponse::Ok().json(OutputList { run, element: slot.element, items }))
 }
 
@@ -67,8 +68,7 @@ pub(crate) async fn file(
             if names.is_empty() { "it has none".to_owned() } else { format!("it has {}", names.join(", ")) };
         return Err(problem::not_found(format!("run {run} has no output `{output}`; {has}")));
     };
-    let (blobs, digest) = (app.controller.blobs().clone(), *digest);
-    let tree = blocking::<_, Problem>(move || tree(&blobs, digest)).await?;
+    let tree = tree(&app, *digest).await?;
     let file = file.trim_end_matches('/');
     if file.is_empty() {
         return Ok(HttpResponse::Ok().json(tree.entries()));
@@ -96,14 +96,8 @@ async fn outputs(app: &App, name: String, which: &Which, place: &InWorkspace) ->
     Ok((run.name, slot, outputs))
 }
 
-fn tree(blobs: &BlobStore, digest: Digest) -> Result<Tree, Problem> {
-    let bytes =
-        blobs.get(&digest)?.ok_or_else(|| problem::internal(format!("blob {digest} is not stored")))?;
-    Tree::decode(&bytes).map_err(problem::internal)
-}
-
-fn view(blobs: &BlobStore, name: String, digest: Digest) -> Result<OutputView, Problem> {
-    let tree = tree(blobs, digest)?;
-    let (files, bytes) = (tree.files().count() as u64, tree.total_bytes());
-    Ok(OutputView { name, tree: digest.to_string(), files, bytes })
+async fn tree(app: &App, digest: Digest) -> Result<Tree, Problem> {
+    let bytes = app.controller.blobs().get(digest).await?;
+    let bytes = bytes.ok_or_else(|| problem::internal(format!("blob {digest} is not stored")))?;
+    blocking(move || Tree::decode(&bytes).map_err(problem::internal)).await
 }

@@ -4,6 +4,7 @@ use super::InWorkspace;
 use crate::api::{Page, PoolDelete, PoolView, Problem};
 use crate::app::App;
 use crate::problem::{self, Answer};
+use crate::relay::Key;
 use crate::vocabulary::{self, gpus};
 use actix_web::{HttpResponse, delete, get, put, web};
 use serde_json::{Value, json};
@@ -59,13 +60,14 @@ pub(crate) async fn show(
 #[put("/api/v1/pools/{name}")]
 pub(crate) async fn put(
     app: web::Data<App>,
+    key: Key,
     name: web::Path<String>,
     place: web::Query<InWorkspace>,
     body: web::Json<Value>,
 ) -> Answer {
     let settings = settings(&app, name.into_inner(), place.name(), body.into_inner())?;
     let (workspace, name) = (settings.workspace.clone(), settings.name.clone());
-    app.ask(ClientCommand::ApplyPool(Box::new(settings))).await?;
+    app.ask(key, ClientCommand::ApplyPool(Box::new(settings))).await?;
     answer(&app, workspace, name).await
 }
 
@@ -77,13 +79,14 @@ pub(crate) async fn put(
 #[delete("/api/v1/pools/{name}")]
 pub(crate) async fn delete(
     app: web::Data<App>,
+    key: Key,
     name: web::Path<String>,
     place: web::Query<InWorkspace>,
     how: web::Query<PoolDelete>,
 ) -> Answer {
     let command =
         ClientCommand::DeletePool { workspace: place.name(), pool: name.into_inner(), force: how.force };
-    app.ask(command).await?;
+    app.ask(key, command).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -3,6 +3,7 @@
 use crate::api::{Page, Problem, QuotaPut, QuotaView};
 use crate::app::App;
 use crate::problem::Answer;
+use crate::relay::Key;
 use crate::vocabulary;
 use actix_web::{HttpResponse, get, put, web};
 use tidegate_scheduler::command::{ClientCommand, QuotaKey};
@@ -32,7 +33,7 @@ pub(crate) async fn list(app: web::Data<App>) -> Answer {
     (status = "4XX", description = "A problem", body = crate::routes::ProblemBody, content_type = "application/problem+json"),
 ))]
 #[put("/api/v1/quotas")]
-pub(crate) async fn put(app: web::Data<App>, wanted: web::Json<QuotaPut>) -> Answer {
+pub(crate) async fn put(app: web::Data<App>, key: Key, wanted: web::Json<QuotaPut>) -> Answer {
     let QuotaPut { family, tier, region, workspace, limit } = wanted.into_inner();
     let Some(known) = app.controller.catalogue().family(&family) else {
         return Err(unknown_family(&app, &family));
@@ -40,9 +41,9 @@ pub(crate) async fn put(app: web::Data<App>, wanted: web::Json<QuotaPut>) -> Ans
     let tier = vocabulary::tier(tier.as_deref())
         .map_err(|error| Problem::new(422, "bad-quota", "The limit makes no sense", error).at("tier"))?;
     let region = vocabulary::region(region.as_deref());
-    let key = QuotaKey { region, family: known.to_owned(), tier, workspace };
-    app.ask(ClientCommand::SetQuota { key: key.clone(), limit }).await?;
-    let view = app.read(move |core| view(core.state().quota(), &key)).await?;
+    let limited = QuotaKey { region, family: known.to_owned(), tier, workspace };
+    app.ask(key, ClientCommand::SetQuota { key: limited.clone(), limit }).await?;
+    let view = app.read(move |core| view(core.state().quota(), &limited)).await?;
     Ok(HttpResponse::Ok().json(view))
 }
 

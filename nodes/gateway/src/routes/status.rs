@@ -1,5 +1,6 @@
 //! How the server does.
 
+use super::controllers;
 use crate::api::StatusView;
 use crate::app::App;
 use crate::problem::Answer;
@@ -22,7 +23,11 @@ pub(crate) async fn status(app: web::Data<App>) -> Answer {
             StatusView {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 data,
+                controller: core.id().0,
                 leader: core.is_leading(),
+                term: core.term(),
+                controllers: controllers::views(core),
+                draining: core.is_draining(),
                 applied: state.applied(),
                 uptime_seconds,
                 refusing: core.pressure().map(str::to_owned),

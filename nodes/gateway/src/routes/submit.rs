@@ -3,11 +3,13 @@
 use crate::api::{Problem, SubmitAnswer, SubmitRequest};
 use crate::app::{App, blocking};
 use crate::problem::Answer;
+use crate::relay::Key;
 use crate::submission::{self, Reference, Submission};
 use actix_web::{HttpResponse, post, web};
 use tidegate_scheduler::Outcome;
 use tidegate_scheduler::command::ClientCommand;
-use tidegate_store::{BlobStore, Digest, StoreError, Tree};
+use tidegate_controller::ReplicatedBlobs;
+use tidegate_store::{Digest, StoreError, Tree};
 
 /// Queues a run. Once this answers, the run is durable.
 ///
@@ -18,54 +20,55 @@ use tidegate_store::{BlobStore, Digest, StoreError, Tree};
     (status = "4XX", description = "A problem", body = crate::routes::ProblemBody, content_type = "application/problem+json"),
 ))]
 #[post("/api/v1/runs")]
-pub(crate) async fn submit_run(app: web::Data<App>, request: web::Json<SubmitRequest>) -> Answer {
-    let answer = one(&app, request.into_inner()).await?;
+pub(crate) async fn submit_run(app: web::Data<App>, key: Key, request: web::Json<SubmitRequest>) -> Answer {
+    let answer = one(&app, key, 0, request.into_inner()).await?;
     let mut response = if answer.known { HttpResponse::Ok() } else { HttpResponse::Created() };
     Ok(response.insert_header(("Location", answer.url.clone())).json(answer))
 }
 
-/// Checks and queues one run.
-pub(crate) async fn one(app: &App, request: SubmitRequest) -> Result<SubmitAnswer, Problem> {
-    let Submission { submit, needs } = submission::read(request)?;
-    if !needs.is_empty() {
-        let blobs = app.controller.blobs().clone();
-        let lacking = blocking(move || first_lacking(&blobs, &needs)).await?;
-        if let Some(problem) = lacking {
-            return Err(problem);
-        }
+/// Checks and queues one run, which is the request's at this position.
+pub(crate) async fn one(
+    app: &App,
+    key: Key,
+    position: usize,
+    request: SubmitRequest,
+) -> Result<SubmitAnswer, Problem> {
+    let Submission { submit, needs } = submission::read(request, || key.run_name(position))?;
+    let blobs = app.controller.blobs();
+    for need in &needs {
+        check(blobs, need).await.map_err(|problem| problem.at(&need.key))?;
     }
     let (name, workspace) = (submit.name.clone(), submit.workspace.clone());
-    let outcome = app.ask(ClientCommand::Submit(Box::new(submit))).await?;
+    let outcome = app.ask(key, ClientCommand::Submit(Box::new(submit))).await?;
     let known = matches!(outcome, Outcome::Submitted { known: true, .. });
     let url = format!("/api/v1/runs/{name}?workspace={workspace}");
     Ok(SubmitAnswer { name, workspace, known, url })
 }
 
-/// What the job refers to and the store does not have.
-fn first_lacking(blobs: &BlobStore, needs: &[Reference]) -> Result<Option<Problem>, StoreError> {
-    for Reference { key, digest, tree } in needs {
-        let problem = match tree {
-            false => blobs.len(digest)?.is_none().then(|| lacking(digest)),
-            true => tree_lacks(blobs, digest)?,
-        };
-        if let Some(problem) = problem {
-            return Ok(Some(problem.at(key)));
-        }
+/// Whether what the job refers to is stored, with all that is in it.
+async fn check(blobs: &ReplicatedBlobs, need: &Reference) -> Result<(), Problem> {
+    let digest = need.digest;
+    if !need.tree {
+        return hold(blobs, vec![digest]).await;
     }
-    Ok(None)
+    let bytes = blobs.get(digest).await?.ok_or_else(|| lacking(&digest))?;
+    let tree = Tree::decode(&bytes).map_err(|error| {
+        Problem::new(422, "not-a-tree", "The content is no folder", format!("blob {digest}: {error}"))
+    })?;
+    hold(blobs, tree.contents()).await
 }
 
-fn tree_lacks(blobs: &BlobStore, digest: &Digest) -> Result<Option<Problem>, StoreError> {
-    let Some(bytes) = blobs.get(digest)? else { return Ok(Some(lacking(digest))) };
-    Ok(match Tree::decode(&bytes) {
-        Ok(tree) => blobs.missing(&tree.contents())?.first().map(lacking),
-        Err(error) => Some(Problem::new(
-            422,
-            "not-a-tree",
-            "The content is no folder",
-            format!("blob {digest}: {error}"),
-        )),
-    })
+/// Keeps these until the run is queued. What this controller lacks another one may have; the first that nobody has is
+/// the client's to put.
+async fn hold(blobs: &ReplicatedBlobs, digests: Vec<Digest>) -> Result<(), Problem> {
+    let local = blobs.local().clone();
+    let missing = blocking::<_, StoreError>(move || local.hold(&digests)).await?;
+    for digest in missing {
+        if !blobs.hold(vec![digest]).await?.is_empty() {
+            return Err(lacking(&digest));
+        }
+    }
+    Ok(())
 }
 
 fn lacking(digest: &Digest) -> Problem {

@@ -6,13 +6,15 @@ use crate::app::App;
 use crate::lookup;
 use crate::problem::{self, Answer};
 use crate::watch::Watcher;
+use crate::{relay, sse};
 use actix_web::http::header;
-use actix_web::web::{self, Bytes};
-use actix_web::{HttpRequest, HttpResponse, get};
+use actix_web::{HttpRequest, HttpResponse, get, web};
+use futures_util::future::LocalBoxFuture;
 use futures_util::stream;
 use serde::Deserialize;
 use std::str::FromStr;
 use std::time::Duration;
+use tidegate_scheduler::Refusal;
 use tokio::time::{Instant, timeout_at};
 use utoipa::{IntoParams, ToSchema};
 
@@ -59,7 +61,8 @@ impl How {
 
 /// Answers once a run has come as far as asked, or once the time is over: `state` tells which.
 ///
-/// With `Accept: text/event-stream` it tells every change as an event `state` instead, until all elements have ended.
+/// With `Accept: text/event-stream` it tells every change as an event `state` instead, until all elements have ended. When
+/// leadership moves the stream ends before that, with word to ask again.
 #[utoipa::path(tag = "runs", params(("name" = String, Path, description = "The run"), How, InWorkspace), responses(
     (status = 200, description = "How far it has come", content((RunStatus = "application/json"),
      (super::Text = "text/event-stream"))),
@@ -78,49 +81,60 @@ pub(crate) async fn wait(
     let (run, first) = lookup::status(&app, workspace.clone(), name.clone()).await?;
     // Made before the look that counts, so that nothing is missed in between.
     let mut watcher = Watcher::new(&app.controller, run);
-    if wants_events(&request) {
+    if sse::are_wanted(&request) {
         return Ok(events(app, watcher, workspace, name));
     }
+    let mut moves = std::pin::pin!(relay::moves(&app.controller));
     let until =
         Instant::now() + how.timeout_s.map_or(Duration::from_secs(30), Duration::from_secs).min(LONGEST);
     let mut status = first;
     while !how.is_met(&status, known) {
         status = lookup::status(&app, workspace.clone(), name.clone()).await?.1;
-        if how.is_met(&status, known) || timeout_at(until, watcher.changed()).await != Ok(true) {
+        if how.is_met(&status, known) {
             break;
+        }
+        tokio::select! {
+            changed = timeout_at(until, watcher.changed()) => if changed != Ok(true) { break },
+            // The next leader knows more, and is asked in the same way.
+            () = &mut moves => return Err(Refusal::NotLeader.into()),
         }
     }
     Ok(HttpResponse::Ok().json(status))
 }
 
-/// Whether the client wants server-sent events.
-pub(crate) fn wants_events(request: &HttpRequest) -> bool {
-    let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-    accept.is_some_and(|accept| accept.contains("text/event-stream"))
-}
-
-/// One server-sent event.
-pub(crate) fn event(kind: &str, data: &impl serde::Serialize) -> Bytes {
-    Bytes::from(format!("event: {kind}\ndata: {}\n\n", serde_json::json!(data)))
+/// What has been told, and what may come.
+struct Told {
+    watcher: Watcher,
+    moves: LocalBoxFuture<'static, ()>,
+    last: Option<RunStatus>,
 }
 
 fn events(app: web::Data<App>, watcher: Watcher, workspace: String, name: String) -> HttpResponse {
-    let told = stream::unfold(Some((watcher, None)), move |going| {
+    let controller = app.controller.clone();
+    let moves = Box::pin(async move { relay::moves(&controller).await });
+    let told = stream::unfold(Some(Told { watcher, moves, last: None }), move |going| {
         let (app, workspace, name) = (app.clone(), workspace.clone(), name.clone());
         async move {
-            let (mut watcher, last) = going?;
+            let mut told = going?;
+            let silent = Instant::now() + sse::SILENCE;
             loop {
                 let status = match lookup::status(&app, workspace.clone(), name.clone()).await {
                     Ok((_, status)) => status,
-                    Err(problem) => return Some((Ok::<_, Problem>(event("problem", &problem)), None)),
+                    Err(problem) => return Some((Ok::<_, Problem>(sse::event("problem", &problem)), None)),
                 };
-                if last.as_ref() != Some(&status) {
+                if told.last.as_ref() != Some(&status) {
                     let over = status.state.is_over();
-                    let told = event("state", &status);
-                    return Some((Ok(told), (!over).then_some((watcher, Some(status)))));
+                    let event = sse::event("state", &status);
+                    told.last = Some(status);
+                    return Some((Ok(event), (!over).then_some(told)));
                 }
-                if !watcher.changed().await {
-                    return None;
+                tokio::select! {
+                    changed = timeout_at(silent, told.watcher.changed()) => match changed {
+                        Ok(true) => {}
+                        Ok(false) => return None,
+                        Err(_) => return Some((Ok(sse::nothing()), Some(told))),
+                    },
+                    () = &mut told.moves => return Some((Ok(sse::come_again()), None)),
                 }
             }
         }

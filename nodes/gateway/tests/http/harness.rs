@@ -2,26 +2,28 @@
 
 use serde_json::{Value, json};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tempfile::TempDir;
-use tidegate_controller::{ControllerConfig, start};
+use tidegate_controller::{Controller, ControllerConfig, start};
 use tidegate_gateway::{BodyLimits, Gateway, GatewayConfig, GatewaySocket};
 use tidegate_provider::Catalogue;
 use tidegate_scheduler::Limits;
 use tokio::sync::oneshot;
 
 pub(crate) const TOKEN: &str = "a-token-for-tests";
+const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
+    controller: Option<Controller>,
     agent: ureq::Agent,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
-    _folder: TempDir,
+    folder: Option<TempDir>,
 }
 
 /// An answer: its status, and its body as JSON where it is.
@@ -49,11 +51,16 @@ impl Answer {
     }
 }
 
-fn config(folder: &Path) -> ControllerConfig {
+/// A controller in this folder, for others at `listen`.
+pub(crate) fn config(data: &Path, listen: SocketAddr) -> ControllerConfig {
     ControllerConfig {
-        data: folder.join("data"),
+        data: data.to_owned(),
         cluster: "test".to_owned(),
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        listen,
+        advertise: None,
+        http: String::new(),
+        nodes: None,
+        record: None,
         limits: Limits::default(),
         log: Default::default(),
         catalogue: Catalogue::builtin(),
@@ -65,16 +72,17 @@ fn config(folder: &Path) -> ControllerConfig {
 
 async fn serve(
     config: ControllerConfig,
-    told: std::sync::mpsc::Sender<SocketAddr>,
+    told: std::sync::mpsc::Sender<(SocketAddr, Controller)>,
     stop: oneshot::Receiver<()>,
 ) {
-    let socket = GatewaySocket::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
-    let running = start(config).await.unwrap();
+    let socket = GatewaySocket::bind(ANY_PORT).unwrap();
+    let http = format!("http://{}", socket.address());
+    let running = start(ControllerConfig { http, ..config }).await.unwrap();
     let limits = BodyLimits { json: 100_000, batch: 4 << 20, blob: 4 << 20 };
     let names = vec!["tide.example".to_owned()];
     let gateway = GatewayConfig { limits, names, ..GatewayConfig::new(TOKEN) };
     let gateway = Gateway::start(socket, gateway, running.controller.clone()).unwrap();
-    told.send(gateway.address).unwrap();
+    told.send((gateway.address, running.controller.clone())).unwrap();
     let handle = gateway.handle.clone();
     let serving = actix_rt::spawn(gateway.server);
     drop(stop.await);
@@ -86,14 +94,22 @@ async fn serve(
 impl Server {
     pub(crate) fn start() -> Server {
         let folder = tempfile::tempdir().unwrap();
-        let config = config(folder.path());
+        let config = config(&folder.path().join("data"), ANY_PORT);
+        let mut server = Server::of(config);
+        server.folder = Some(folder);
+        server
+    }
+
+    /// One that is started in this way.
+    pub(crate) fn of(config: ControllerConfig) -> Server {
         let (told, address) = std::sync::mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         let thread =
             std::thread::spawn(move || actix_rt::System::new().block_on(serve(config, told, stopped)));
-        let address = address.recv_timeout(Duration::from_secs(60)).expect("the server comes up");
+        let (address, controller) = address.recv_timeout(Duration::from_secs(60)).expect("the server comes up");
         let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
-        Server { address, agent, stop: Some(stop), thread: Some(thread), _folder: folder }
+        let controller = Some(controller);
+        Server { address, controller, agent, stop: Some(stop), thread: Some(thread), folder: None }
     }
 
     /// With a pool that never gets a node, so that runs stay where they are put.
@@ -102,6 +118,11 @@ impl Server {
         let answer = server.put("/pools/default", &json!({"type": "amlcompute", "max_instances": 0}));
         assert_eq!(answer.status, 200, "{answer:?}");
         server
+    }
+
+    /// The controller behind it.
+    pub(crate) fn controller(&self) -> &Controller {
+        self.controller.as_ref().expect("it runs")
     }
 
     pub(crate) fn get(&self, path: &str) -> Answer {
@@ -124,6 +145,12 @@ impl Server {
         self.read(self.agent.put(self.url(path)).header("authorization", self.bearer()).send_json(body))
     }
 
+    /// A change under a key.
+    pub(crate) fn post_as(&self, key: &str, path: &str, body: &Value) -> Answer {
+        let request = self.agent.post(self.url(path)).header("authorization", self.bearer());
+        self.read(request.header("idempotency-key", key).send_json(body))
+    }
+
     pub(crate) fn put_bytes(&self, path: &str, body: &[u8]) -> Answer {
         self.read(self.agent.put(self.url(path)).header("authorization", self.bearer()).send(body))
     }
@@ -135,13 +162,19 @@ impl Server {
 
     /// A request as it is written, for what no client would send.
     pub(crate) fn raw(&self, head: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        write!(stream, "{}\r\nConnection: close\r\n\r\n", head.replace('\n', "\r\n")).unwrap();
+        let mut stream = self.begin(head);
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
         let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
         (status, text)
+    }
+
+    /// The same, to be read as it comes.
+    pub(crate) fn begin(&self, head: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        write!(stream, "{}\r\nConnection: close\r\n\r\n", head.replace('\n', "\r\n")).unwrap();
+        stream
     }
 
     fn bearer(&self) -> String {
@@ -167,6 +200,8 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // Whoever holds it keeps the data folder.
+        drop(self.controller.take());
         drop(self.stop.take());
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
