@@ -2,14 +2,14 @@
 //! clients that another one is to answer.
 //!
 //! One stream carries one request and its answer. Plain values: how they travel is the transport's matter.
-//! Bytes go in [`BlobData`] pieces of at most [`MAX_DATA`](crate::wire::MAX_DATA) here as between workers and
-//! controllers.
+//! Bytes go in [`BlobData`] pieces of at most [`MAX_DATA`] here as between workers and controllers; a piece of
+//! history, made whole before it is sent, goes as one body of the length told before.
 //!
 //! | request | then sent | answer |
 //! |---|---|---|
 //! | `Blobs` | as [`wire`](crate::wire) says | a [`BulkReply`](crate::wire::BulkReply), as there |
 //! | `ListBlobs` | | `Blobs` or `Refused` |
-//! | `History` | | `Piece` and its bytes, again and again until the last piece; `Behind` or `Refused` in place of a `Piece` |
+//! | `History` | | `Piece` and a body, again and again until the last piece; `Behind` or `Refused` in place of a `Piece` |
 //! | `Snapshot` | after `SendFrom`, [`BlobData`] until the image's end | `SendFrom`, then `Stored`; or `Refused`, at any time |
 //! | `Http` | [`HttpPart`]s up to an `End` | `Head`, then [`HttpPart`]s up to an `End`; or `NotLeading`, or `Refused` |
 
@@ -113,7 +113,7 @@ pub enum PeerReply {
         /// Whether there may be more after the last one.
         more: bool,
     },
-    /// To `History`: a piece, whose bytes follow; `CopyPiece::decode` reads them.
+    /// To `History`: a piece, which follows as a body; `CopyPiece::decode` reads it.
     Piece {
         /// How many bytes; at most [`MAX_PIECE_BYTES`].
         len: u64,

@@ -177,7 +177,7 @@ fn a_copy_tells_what_the_sender_tells() {
         .map_or_else(|_| rand::random(), |seed| seed.parse().expect("a number"));
     println!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
-    for _ in 0..12 {
+    for _ in 0..6 {
         one_history(&mut random);
     }
 }
