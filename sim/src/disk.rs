@@ -81,7 +81,8 @@ pub struct Disk {
     /// Under way, then those that wait for it.
     batch: Vec<Persist>,
     waiting: Vec<Persist>,
-    log_damaged: bool,
+    /// What was written stays, under what makes it unreadable.
+    damage: Option<Unusable>,
 }
 
 impl Disk {
@@ -96,7 +97,7 @@ impl Disk {
             snapshots: Snapshots::default(),
             batch: Vec::new(),
             waiting: Vec::new(),
-            log_damaged: false,
+            damage: None,
         }
     }
 
@@ -189,7 +190,12 @@ impl Disk {
 
     /// A bit of the acknowledged log flips.
     pub fn rot(&mut self) {
-        self.log_damaged = true;
+        self.damage = Some(Unusable::Log);
+    }
+
+    /// All of it is gone.
+    pub fn lose(&mut self) {
+        self.damage = Some(Unusable::Lost);
     }
 
     /// The newest snapshot is no longer what was written; tells whether there was one.
@@ -206,9 +212,9 @@ impl Disk {
         self.entries.get(at).is_some_and(|entry| entry.term == term)
     }
 
-    /// What was synced of the vote and the term.
-    pub fn hard_state(&self) -> HardState {
-        self.hard_state
+    /// The last entry that is synced.
+    pub fn last(&self) -> u64 {
+        self.entries.back().map_or(self.dropped, |last| last.index)
     }
 
     /// Whether a start would refuse it.
@@ -217,8 +223,8 @@ impl Disk {
     }
 
     fn check(&self) -> Result<(), Unusable> {
-        if self.log_damaged {
-            return Err(Unusable::Log);
+        if let Some(damage) = &self.damage {
+            return Err(damage.clone());
         }
         let snapshot = self.snapshots.newest_whole().map_or(0, |saved| saved.point.index);
         match self.dropped > snapshot {

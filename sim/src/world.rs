@@ -68,6 +68,8 @@ pub(crate) struct World {
     pub(crate) vms: VmsAreKnown,
     /// Who is a member, by the newest entry that anybody has applied.
     pub(crate) members: Members,
+    /// The newest few, oldest first.
+    recent_members: Vec<Members>,
     /// The second phase: what still fails does so for ever, and nothing new does.
     pub(crate) healed: bool,
     /// Those that must come to rest, once healed.
@@ -106,6 +108,7 @@ impl World {
             one_leader: OneLeaderATerm::default(),
             vms: VmsAreKnown::default(),
             members: Members::of(&founders),
+            recent_members: vec![Members::of(&founders)],
             healed: false,
             core: BTreeSet::new(),
             swarm,

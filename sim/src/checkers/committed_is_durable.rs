@@ -14,17 +14,20 @@ fn holds(controllers: &BTreeMap<u64, Controller>, members: &Members, index: u64,
     majority(&members.voters) && majority(&members.outgoing)
 }
 
-/// Checks the first time that an entry is applied. Membership may have changed by an entry just before it.
+/// Checks the first time that an entry is applied. A leader commits by those of whom it has applied that they vote:
+/// `members` are the newest, and those just before it.
 pub(crate) fn check(
     controllers: &BTreeMap<u64, Controller>,
-    members: [&Members; 2],
+    members: &[Members],
     (index, term): (u64, u64),
     found: &mut Vec<String>,
 ) {
-    if !members.into_iter().any(|members| holds(controllers, members, index, term)) {
+    if !members.iter().any(|members| holds(controllers, members, index, term)) {
+        let reach = controllers.iter().map(|(id, other)| format!("{id} up to {}", other.disk.last()));
         found.push(format!(
-            "committed is durable: entry {index} of term {term} is applied, and no majority of {:?} has it on disk",
-            members[0]
+            "committed is durable: entry {index} of term {term} is applied, and no majority of {members:?} has it on disk: \
+             {}",
+            reach.collect::<Vec<_>>().join(", ")
         ));
     }
 }

@@ -3,12 +3,15 @@
 use super::World;
 use crate::clock::{Micros, TRUE_RATE};
 use crate::controller::Status;
-use crate::network::{Place, Side};
+use crate::network::{Block, Place, Side};
 use crate::random::Random;
 use crate::worker::Act;
 use std::collections::BTreeSet;
 use tidegate_scheduler::command::{ClientCommand, PoolSettings, QuotaKey};
 use tidegate_scheduler::consensus::Members;
+
+/// The number of blocks that nobody lifts.
+const FOR_EVER: u32 = u32::MAX;
 
 impl World {
     /// Whether a controller must stay as it is.
@@ -49,6 +52,7 @@ impl World {
         self.healed = true;
         let core = self.core.clone();
         self.say(|| format!("all faults end for controllers {core:?}; the others stay as they are"));
+        self.freeze_others();
         self.calm_surroundings(&core);
         for id in core {
             let Some(controller) = self.controllers.get_mut(&id) else { continue };
@@ -91,6 +95,28 @@ impl World {
         let core = self.core.clone();
         core.into_iter().for_each(|id| self.compare_state(id));
         self.reference.at_rest(&mut self.found);
+    }
+
+    /// What is outside of the quorum fails for ever: dead, still, deaf, mute or cut off. One that were well but for
+    /// its workers could lead for ever, which no consensus prevents.
+    fn freeze_others(&mut self) {
+        let mut random = Random::stream(self.swarm.seed, "others");
+        let others: Vec<u64> =
+            self.controllers.keys().copied().filter(|id| !self.core.contains(id)).collect();
+        for id in others {
+            let alone = Side::from([Place::Controller(id)]);
+            let all = self.all_places();
+            match random.below(5) {
+                0 => self.crash(id, "for ever", None),
+                1 => self.pause(id, Micros::seconds(1)),
+                2 => self.network.block(FOR_EVER, Block { from: alone, to: all }),
+                3 => self.network.block(FOR_EVER, Block { from: all, to: alone }),
+                _ => {
+                    self.network.block(FOR_EVER, Block { from: alone.clone(), to: all.clone() });
+                    self.network.block(FOR_EVER, Block { from: all, to: alone });
+                }
+            }
+        }
     }
 
     fn calm_surroundings(&mut self, core: &BTreeSet<u64>) {

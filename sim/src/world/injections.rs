@@ -1,10 +1,9 @@
 //! Faults of the schedule: whom they hit, what they do, and how they end.
 
 use super::World;
-use super::happening::{Happening, ToMachine};
+use super::happening::{Happening, ToController, ToMachine};
 use crate::clock::{Micros, TRUE_RATE};
-use crate::controller::Status;
-use crate::disk::{Disk, Flaw, Unusable};
+use crate::disk::Flaw;
 use crate::faults::{Fault, FaultKind};
 use crate::network::{Block, Place, Side};
 use crate::random::Random;
@@ -55,7 +54,7 @@ impl World {
         (1..NUMBERS).map(Place::Controller).collect()
     }
 
-    fn all_places(&self) -> Side {
+    pub(super) fn all_places(&self) -> Side {
         let machines = self.machines.keys().map(|id| Place::Machine(*id));
         let clients = (0..self.swarm.mix.clients).map(World::place_of);
         let controllers = self.controllers.keys().map(|id| Place::Controller(*id));
@@ -149,7 +148,6 @@ impl World {
         if !self.may_damage(id) {
             return None;
         }
-        let speed = self.swarm.speed;
         self.crash(id, "as its disk is damaged", Some(fault.span));
         let controller = self.controllers.get_mut(&id)?;
         match fault.kind {
@@ -157,10 +155,7 @@ impl World {
             FaultKind::SnapshotTruncated => drop(controller.disk.spoil_snapshot(Flaw::Truncated)),
             FaultKind::SnapshotFlipped => drop(controller.disk.spoil_snapshot(Flaw::BitFlipped)),
             FaultKind::SnapshotMissing => drop(controller.disk.spoil_snapshot(Flaw::Missing)),
-            _ => {
-                controller.disk = Disk::new(speed);
-                controller.status = Status::Refuses(Unusable::Lost);
-            }
+            _ => controller.disk.lose(),
         }
         Some(format!("controller {id}"))
     }
@@ -319,8 +314,9 @@ impl World {
             if let Some(controller) = self.controllers.get_mut(&id) {
                 controller.disk_full = false;
             }
-            if self.controllers.get(&id).is_some_and(|it| it.is_up()) {
-                self.step(id, Input::Storage { pressure: None });
+            if let Some(life) = self.controllers.get(&id).filter(|it| it.is_there()).map(|it| it.life) {
+                let input = Box::new(Input::Storage { pressure: None });
+                self.reach_controller(id, ToController::Say { life, input });
             }
         }
     }

@@ -19,7 +19,7 @@ impl World {
         let to = core.state().applied();
         controller.observed = to;
         let members = core.members().clone();
-        let before = std::mem::replace(&mut controller.members, members.clone());
+        controller.members = members.clone();
         let applied: Vec<(u64, Option<u64>)> =
             (from + 1..=to).map(|index| (index, controller.terms.get(&index).copied())).collect();
         for (index, term) in &applied {
@@ -27,14 +27,17 @@ impl World {
                 && let Some(term) = term
             {
                 self.reference.commit(*term, &mut self.coverage, &mut self.found);
-                let both = [&before, &members];
-                let entry = (*index, *term);
-                committed_is_durable::check(&self.controllers, both, entry, &mut self.found);
-                self.history.mix(&[*index, *term]);
-                if self.members != members {
-                    self.members = members.clone();
+                if self.recent_members.last() != Some(&members) {
                     self.coverage.mark(Mark::MembersChanged);
+                    self.recent_members.push(members.clone());
+                    let surplus = self.recent_members.len().saturating_sub(3);
+                    self.recent_members.drain(..surplus);
+                    self.members = members.clone();
                 }
+                let entry = (*index, *term);
+                let recent = &self.recent_members;
+                committed_is_durable::check(&self.controllers, recent, entry, &mut self.found);
+                self.history.mix(&[*index, *term]);
             }
         }
         let found = &mut self.found;

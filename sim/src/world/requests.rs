@@ -4,6 +4,7 @@ use super::World;
 use super::happening::{Answer, Call, CallKind, Happening, RequestStep, ToController};
 use crate::checkers::acknowledged_is_visible::is_undecided;
 use crate::clock::Micros;
+use crate::controller::Status;
 use crate::coverage::Mark;
 use crate::network::Place;
 use crate::workload::Ask;
@@ -105,7 +106,8 @@ impl World {
         request.attempt = attempt;
         let client = Place::Client(request.client);
         let call = Call { request: number, attempt, client, via: None, what: request.what.clone() };
-        let known: Vec<u64> = self.controllers.keys().copied().collect();
+        let members = self.controllers.iter().filter(|(_, it)| it.status != Status::Gone);
+        let known: Vec<u64> = members.map(|(id, _)| *id).collect();
         let to = self.random.pick(&known).copied().unwrap_or(1);
         let time_out = RequestStep::TimeOut { attempt };
         self.engine.after(PATIENCE, Happening::Request { number, step: time_out });
