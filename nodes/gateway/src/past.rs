@@ -36,7 +36,9 @@ pub(crate) async fn ask<T: Send + 'static>(
 /// Whether this controller's history lacks nothing; else another one's is to be asked.
 pub(crate) fn is_whole(app: &App) -> Result<(), Problem> {
     match app.controller.history().is_behind() {
-        true => Err(behind("what happened before this controller joined is being copied to it; ask again in a moment")),
+        true => Err(behind(
+            "what happened before this controller joined is being copied to it; ask again in a moment",
+        )),
         false => Ok(()),
     }
 }

@@ -143,12 +143,9 @@ impl From<BlobError> for Problem {
     fn from(error: BlobError) -> Problem {
         match error {
             BlobError::Store(error) => error.into(),
-            BlobError::NoMajority { .. } => Problem::new(
-                503,
-                "no-majority",
-                "Too few controllers could store it",
-                error.to_string(),
-            ),
+            BlobError::NoMajority { .. } => {
+                Problem::new(503, "no-majority", "Too few controllers could store it", error.to_string())
+            }
             BlobError::BrokenOff(_) => internal(error),
         }
     }

@@ -64,7 +64,7 @@ struct Course<'a> {
 
 impl Course<'_> {
     async fn run(mut self) -> HttpResponse {
-        let mut standing = Standing::new(&self.app.controller);
+        let mut standing = Standing::new(&self.app.controller, key::is_change(&self.asked.method));
         loop {
             let now = standing.look();
             let asking = now.leader.filter(|leader| now.leading || *leader != now.own);

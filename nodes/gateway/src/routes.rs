@@ -123,7 +123,8 @@ pub(crate) fn describe() -> OpenApi {
 fn describe_item(item: &mut PathItem) {
     let changes = [&mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
     for operation in changes.into_iter().flatten() {
-        let text = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(key::LONGEST));
+        let text =
+            ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(key::LONGEST));
         let key = ParameterBuilder::new()
             .name("Idempotency-Key")
             .parameter_in(ParameterIn::Header)
@@ -132,11 +133,14 @@ fn describe_item(item: &mut PathItem) {
             .schema(Some(text.build()));
         operation.parameters.get_or_insert_default().push(key.build());
     }
-    let all = [&mut item.get, &mut item.head, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
+    let all =
+        [&mut item.get, &mut item.head, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
     for operation in all.into_iter().flatten() {
         let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
         let unavailable = ResponseBuilder::new()
-            .description("Not now; `Retry-After` says when to ask again, `detail` whether anything was changed")
+            .description(
+                "Not now; `Retry-After` says when to ask again, `detail` whether anything was changed",
+            )
             .content("application/problem+json", problem);
         operation.responses.responses.entry("503".to_owned()).or_insert_with(|| unavailable.build().into());
     }

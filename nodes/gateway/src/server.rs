@@ -33,7 +33,8 @@ impl GatewaySocket {
             return Err(BindError::NotLoopback(listen));
         }
         let taken = TcpListener::bind(listen);
-        let taken = taken.and_then(|listener| Ok(GatewaySocket { address: listener.local_addr()?, listener }));
+        let taken =
+            taken.and_then(|listener| Ok(GatewaySocket { address: listener.local_addr()?, listener }));
         taken.map_err(|error| match error.kind() {
             ErrorKind::AddrInUse => BindError::InUse(listen),
             _ => BindError::Io { listen, error },

@@ -51,7 +51,10 @@ impl Asked {
 
     /// As another controller passed it on, and whether it is to be answered as this one is. `here` is what it is
     /// reached as.
-    pub(crate) fn passed_on(head: peer_wire::HttpRequest, here: SocketAddr) -> Result<(Asked, bool), Problem> {
+    pub(crate) fn passed_on(
+        head: peer_wire::HttpRequest,
+        here: SocketAddr,
+    ) -> Result<(Asked, bool), Problem> {
         let bad = |what: &str| bad_request(format!("a request was passed on with a bad {what}"));
         let mut headers = read_headers(head.headers).ok_or_else(|| bad("header"))?;
         let as_you_are = headers.remove(RELAY).any(|value| value.as_bytes() == AS_YOU_ARE.as_bytes());
@@ -139,9 +142,15 @@ mod tests {
         let here = "127.0.0.1:9".parse().unwrap();
         let (there, as_you_are) = Asked::passed_on(asked.to_pass_on(false), here).unwrap();
         assert!(!as_you_are, "a client cannot ask for that");
-        assert_eq!((there.method.as_str(), there.uri.to_string().as_str()), ("POST", "/api/v1/runs?a=%20b&c"));
-        let mut names: Vec<String> =
-            there.headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+        assert_eq!(
+            (there.method.as_str(), there.uri.to_string().as_str()),
+            ("POST", "/api/v1/runs?a=%20b&c")
+        );
+        let mut names: Vec<String> = there
+            .headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect();
         names.sort();
         assert_eq!(names, ["authorization: Bearer t", "host: 127.0.0.1:9", "x-two: 1", "x-two: 2"]);
         assert!(Asked::passed_on(asked.to_pass_on(true), here).unwrap().1);

@@ -2,7 +2,7 @@
 
 use super::asked::{Asked, RELAY, read_headers};
 use super::routes::Came;
-use super::standing::Standing;
+use super::standing::moves_from;
 use crate::api::Problem;
 use crate::app::App;
 use crate::problem::{self, no_leader};
@@ -65,7 +65,8 @@ async fn send(mut out: BodyOut, mut body: Payload) -> Result<(), ForwardError> {
 fn failed(to: ControllerId, error: &ForwardError) -> Came {
     let detail = format!("controller {to} was asked: {error}");
     match error {
-        ForwardError::NotConnected(_) | ForwardError::NotLeading => Came::Lost(no_leader(detail)),
+        ForwardError::NotConnected(_) => Came::Lost(no_leader(error)),
+        ForwardError::NotLeading => Came::Lost(no_leader(detail)),
         ForwardError::Broken(_) => Came::Lost(problem::uncertain(detail)),
         ForwardError::Refused(_) => Came::Answer(no_leader(detail).error_response()),
     }
@@ -111,9 +112,9 @@ async fn marked(from: ControllerId, mut body: BodyIn) -> Came {
     match serde_json::from_slice::<Problem>(&text) {
         Ok(problem) if problem::is_behind(&problem) => Came::Behind(problem),
         Ok(problem) => Came::Lost(problem),
-        Err(error) => {
-            Came::Lost(problem::uncertain(format_args!("controller {from} answered what is no problem: {error}")))
-        }
+        Err(error) => Came::Lost(problem::uncertain(format_args!(
+            "controller {from} answered what is no problem: {error}"
+        ))),
     }
 }
 
@@ -126,8 +127,8 @@ fn coming(
 ) -> impl Stream<Item = io::Result<Bytes>> + use<> {
     let moved: LocalBoxFuture<'static, ()> = match events {
         true => {
-            let standing = Standing::new(&app.controller);
-            Box::pin(async move { standing.moved(from).await })
+            let controller = app.controller.clone();
+            Box::pin(async move { moves_from(&controller, from).await })
         }
         // What it has begun to send it can send to its end.
         false => Box::pin(std::future::pending()),

@@ -4,8 +4,8 @@
 use super::asked::{Asked, RELAY, end_to_end};
 use super::routes::{Came, Routes};
 use crate::app::App;
-use crate::problem;
 use crate::guard;
+use crate::problem;
 use actix_http::error::PayloadError;
 use actix_rt::Arbiter;
 use actix_web::body::{BodySize, MessageBody};
@@ -91,7 +91,8 @@ async fn answer(
 fn payload(body: BodyIn) -> Payload {
     let pieces = stream::unfold(body, |mut body| async move {
         let piece = body.next().await?;
-        let piece = piece.map(Bytes::from).map_err(|error| PayloadError::Io(io::Error::other(error.to_string())));
+        let piece =
+            piece.map(Bytes::from).map_err(|error| PayloadError::Io(io::Error::other(error.to_string())));
         Some((piece, body))
     });
     Payload::Stream { payload: Box::pin(pieces) }

@@ -99,6 +99,9 @@ mod tests {
     async fn a_body_that_breaks_off_is_no_body() {
         let pieces = stream::iter([Ok(Bytes::from_static(b"a")), Err(PayloadError::Incomplete(None))]);
         let pieces: actix_http::BoxedPayloadStream = Box::pin(pieces);
-        assert_eq!(Held::take(Payload::from(pieces), Some(2)).await.err().map(|problem| problem.status), Some(400));
+        assert_eq!(
+            Held::take(Payload::from(pieces), Some(2)).await.err().map(|problem| problem.status),
+            Some(400)
+        );
     }
 }

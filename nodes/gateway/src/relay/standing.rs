@@ -21,13 +21,16 @@ pub(crate) struct Standing {
     asked: Instant,
     /// When there is no more time, once somebody could not answer.
     until: Option<Instant>,
+    /// It changes something.
+    change: bool,
     /// It may have been done by one that could not say so.
     uncertain: bool,
 }
 
 impl Standing {
-    pub(crate) fn new(controller: &Controller) -> Standing {
-        Standing { leadership: controller.leadership(), asked: Instant::now(), until: None, uncertain: false }
+    pub(crate) fn new(controller: &Controller, change: bool) -> Standing {
+        let leadership = controller.leadership();
+        Standing { leadership, asked: Instant::now(), until: None, change, uncertain: false }
     }
 
     /// Who leads now.
@@ -58,7 +61,7 @@ impl Standing {
 
     /// What is told when nothing more can be done about it.
     pub(crate) fn gave_up(&self, last: &Problem) -> Problem {
-        match self.uncertain || problem::is_uncertain(last) {
+        match self.change && (self.uncertain || problem::is_uncertain(last)) {
             true => problem::uncertain(format_args!(
                 "{last}. Send it again with the same `Idempotency-Key`, which this answer carries too"
             )),
@@ -66,8 +69,7 @@ impl Standing {
         }
     }
 
-    /// Returns once another controller leads than `from`, which was asked.
-    pub(crate) async fn moved(&self, from: ControllerId) {
+    async fn moved(&self, from: ControllerId) {
         moved(self.leadership.clone(), Some(from)).await;
     }
 }
@@ -77,6 +79,11 @@ pub(crate) async fn moves(controller: &Controller) {
     let leadership = controller.leadership();
     let from = leadership.borrow().leader;
     moved(leadership, from).await;
+}
+
+/// Returns once another controller leads than `from`.
+pub(crate) async fn moves_from(controller: &Controller, from: ControllerId) {
+    moved(controller.leadership(), Some(from)).await;
 }
 
 async fn moved(mut leadership: watch::Receiver<Leadership>, from: Option<ControllerId>) {
@@ -114,14 +121,13 @@ mod tests {
 
     fn standing(now: Leadership) -> (watch::Sender<Leadership>, Standing) {
         let (told, leadership) = watch::channel(now);
-        (told, Standing { leadership, asked: Instant::now(), until: None, uncertain: false })
+        (told, Standing { leadership, asked: Instant::now(), until: None, change: true, uncertain: false })
     }
 
     #[test]
     fn leadership_has_moved_when_another_one_leads_or_this_one_ceases_to() {
-        let has_moved = |from: u64, now: Leadership| {
-            standing(now).1.moved(ControllerId(from)).now_or_never().is_some()
-        };
+        let has_moved =
+            |from: u64, now: Leadership| standing(now).1.moved(ControllerId(from)).now_or_never().is_some();
         assert!(!has_moved(2, leadership(Some(2), false)));
         assert!(!has_moved(2, leadership(None, false)), "it may be the next one too");
         assert!(has_moved(2, leadership(Some(3), false)));
@@ -144,6 +150,9 @@ mod tests {
             };
             lost = no_leader("nobody");
         };
+        let mut asking = Standing { change: false, ..standing };
+        asking.look();
+        assert_eq!(asking.gave_up(&no_leader("nobody")).word(), "no-leader", "a question changes nothing");
         assert_eq!((began.elapsed(), ended.word()), (PATIENCE, "uncertain"));
         assert!(ended.detail.contains("Idempotency-Key"), "{ended}");
     }

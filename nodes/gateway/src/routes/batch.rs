@@ -4,8 +4,8 @@ use super::submit;
 use crate::api::{BatchAnswer, BatchItem, BatchSubmit};
 use crate::app::{App, json_problem};
 use crate::problem::{self, Answer};
-use actix_web::{HttpRequest, HttpResponse, post, web};
 use crate::relay::Key;
+use actix_web::{HttpRequest, HttpResponse, post, web};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 /// Runs in one request.

@@ -40,8 +40,7 @@ pub(crate) async fn list(app: web::Data<App>) -> Answer {
 #[post("/api/v1/controllers")]
 pub(crate) async fn invite(app: web::Data<App>, key: Key, wanted: web::Json<Invite>) -> Answer {
     let Invite { voter, replaces } = wanted.into_inner();
-    let bundle =
-        app.controller.invite(Some(key.request()), voter, replaces.map(ControllerId)).await?;
+    let bundle = app.controller.invite(Some(key.request()), voter, replaces.map(ControllerId)).await?;
     Ok(HttpResponse::Created()
         .insert_header((header::LOCATION, format!("/api/v1/controllers/{}", bundle.id)))
         .insert_header((header::CACHE_CONTROL, "no-store"))
@@ -138,7 +137,9 @@ mod tests {
 
     #[test]
     fn a_controller_is_named_by_its_number() {
-        for (text, number_of) in [("3", Some(3)), ("m3", Some(3)), ("c12", Some(12)), ("", None), ("x3", None), ("-1", None)] {
+        for (text, number_of) in
+            [("3", Some(3)), ("m3", Some(3)), ("c12", Some(12)), ("", None), ("x3", None), ("-1", None)]
+        {
             assert_eq!(number(text).ok(), number_of.map(ControllerId), "{text}");
         }
     }

@@ -6,9 +6,9 @@ use crate::problem::Answer;
 use crate::relay::Key;
 use crate::submission::{self, Reference, Submission};
 use actix_web::{HttpResponse, post, web};
+use tidegate_controller::ReplicatedBlobs;
 use tidegate_scheduler::Outcome;
 use tidegate_scheduler::command::ClientCommand;
-use tidegate_controller::ReplicatedBlobs;
 use tidegate_store::{Digest, StoreError, Tree};
 
 /// Queues a run. Once this answers, the run is durable.

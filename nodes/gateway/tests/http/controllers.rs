@@ -9,7 +9,10 @@ fn a_controller_that_is_alone_tells_of_itself() {
     let known = server.get("/controllers").json();
     let own = &known["items"][0];
     assert_eq!(known["items"].as_array().map(Vec::len), Some(1));
-    assert_eq!((own["id"].as_u64(), own["role"].as_str(), own["leader"].as_bool()), (Some(1), Some("voter"), Some(true)));
+    assert_eq!(
+        (own["id"].as_u64(), own["role"].as_str(), own["leader"].as_bool()),
+        (Some(1), Some("voter"), Some(true))
+    );
     assert_eq!((own["lag"].as_u64(), own["heard"].as_bool()), (Some(0), Some(true)));
     assert_eq!(own["http"], format!("http://{}", server.address));
     let status = server.get("/status").json();
@@ -36,7 +39,9 @@ fn an_invitation_is_a_bundle_that_is_the_same_controllers_under_the_same_key() {
         assert!(bundle[pem].as_str().unwrap().contains("-----BEGIN"), "{pem}");
     }
     assert_eq!(server.post_as("one", "/controllers", &json!({})).json()["id"], 2);
-    let known = server.get("/controllers").json();
+    let known = server.get("/controllers");
+    assert_eq!(known.status, 200, "{known:?}");
+    let known = known.json();
     let joining = known["items"].as_array().unwrap().iter().find(|other| other["id"] == 2).unwrap();
     assert_eq!(joining["role"], "joining", "{known}");
     assert_eq!(server.post("/controllers/2/lead", &json!({})).problem(), "cannot-lead");

@@ -106,7 +106,8 @@ impl Server {
         let (stop, stopped) = oneshot::channel();
         let thread =
             std::thread::spawn(move || actix_rt::System::new().block_on(serve(config, told, stopped)));
-        let (address, controller) = address.recv_timeout(Duration::from_secs(60)).expect("the server comes up");
+        let (address, controller) =
+            address.recv_timeout(Duration::from_secs(60)).expect("the server comes up");
         let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
         let controller = Some(controller);
         Server { address, controller, agent, stop: Some(stop), thread: Some(thread), folder: None }

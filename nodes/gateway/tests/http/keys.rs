@@ -45,7 +45,8 @@ fn what_is_no_key_is_refused() {
         ))
     };
     assert_eq!(with("Idempotency-Key: fine").0, 404);
-    for wrong in ["Idempotency-Key:", "Idempotency-Key: two words", "Idempotency-Key: a\nIdempotency-Key: b"] {
+    for wrong in ["Idempotency-Key:", "Idempotency-Key: two words", "Idempotency-Key: a\nIdempotency-Key: b"]
+    {
         assert_eq!(with(wrong).0, 400, "{wrong}");
     }
     assert_eq!(with(&format!("Idempotency-Key: {}", "x".repeat(256))).0, 400);

@@ -42,7 +42,10 @@ fn any_controller_answers_any_client() {
             }
         }
         let huge = vec![0; (4 << 20) + 1];
-        assert_eq!(follower.put_bytes(&format!("/blobs/{}", Digest::of(&huge)), &huge).problem(), "too-large");
+        assert_eq!(
+            follower.put_bytes(&format!("/blobs/{}", Digest::of(&huge)), &huge).problem(),
+            "too-large"
+        );
         assert_eq!(follower.delete("/pools/none").problem(), "unknown-pool");
     }
     let known = cluster.followers(leader)[0].get("/controllers").json();
@@ -63,9 +66,8 @@ fn strangers_are_not_passed_on_and_nobody_says_how_controllers_speak() {
     assert_eq!(get(&format!("Host: evil.example\n{token}")), 421);
     assert_eq!(get(&format!("{host}\n{token}\nOrigin: https://evil.example")), 403);
     assert_eq!(get(&format!("{host}\n{token}\nOrigin: http://{}", follower.address)), 200);
-    let (status, text) = follower.raw(&format!(
-        "GET /api/v1/status HTTP/1.1\n{host}\n{token}\ntidegate-relay: as-you-are"
-    ));
+    let (status, text) =
+        follower.raw(&format!("GET /api/v1/status HTTP/1.1\n{host}\n{token}\ntidegate-relay: as-you-are"));
     assert!(status == 200 && text.contains(&format!("\"controller\":{leader},")), "{text}");
 }
 
@@ -144,7 +146,12 @@ fn a_change_of_leaders_is_a_pause_and_each_change_is_made_once() {
     });
     assert_ne!(cluster.leader(), leader);
     let run = cluster.any().get("/runs/many").json();
-    assert_eq!(run["elements"]["canceled"].as_u64(), Some(10_000 - retried), "{retried} of {}", run["elements"]);
+    assert_eq!(
+        run["elements"]["canceled"].as_u64(),
+        Some(10_000 - retried),
+        "{retried} of {}",
+        run["elements"]
+    );
     assert_eq!(cluster.any().get("/status").json()["open_runs"].as_u64(), Some(submitted + 1));
     // A key is known to the next leader, too.
     cluster.start_again(leader);
@@ -192,6 +199,31 @@ fn events_pass_through_a_follower_and_end_with_word_to_come_again_when_leadershi
     for lines in &mut streams {
         until(lines, "\"Canceled\"");
         assert!(lines.all(|line| !line.contains("retry:")));
+    }
+}
+
+#[test]
+fn what_the_leaders_history_lacks_another_ones_has() {
+    let cluster = Cluster::start();
+    let leader = cluster.leader();
+    submit(cluster.any(), "one", 1);
+    let run = cluster.any().get("/runs/one").json();
+    // As after a snapshot of another controller took the place of the state.
+    let lacking = |id: u64| assert!(cluster.server(id).controller().history().set_gap(1 << 40).unwrap());
+    for id in [leader, (1..=3).find(|id| *id != leader).unwrap()] {
+        lacking(id);
+        for server in 1..=3 {
+            let told = cluster.server(server).get("/runs/one");
+            assert_eq!((told.status, &told.json()["job"]), (200, &run["job"]), "{told:?}");
+            assert_eq!(cluster.server(server).get("/runs/one/logs").status, 200);
+        }
+    }
+    (1..=3).for_each(lacking);
+    for server in 1..=3 {
+        let told = cluster.server(server).get("/runs/one");
+        assert_eq!((told.status, told.problem().as_str()), (503, "history-behind"));
+        // What needs no history goes on.
+        assert_eq!(cluster.server(server).get("/runs/one/explain").status, 200);
     }
 }
 
