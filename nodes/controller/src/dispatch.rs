@@ -46,7 +46,8 @@ impl Wiring {
                 replicate::snapshots::send(to, *message, self.snapshots.clone(), &self.peers, core.clone());
             }
             Effect::Lead { term } => {
-                tracing::info!(term, "this controller leads");
+                // The entry by which the term began: what is fenced by later ones was decided in it.
+                tracing::info!(term, index = state.applied(), "this controller leads");
                 self.pools.lead(state);
             }
             Effect::Follow => {

@@ -5,8 +5,10 @@ use crate::config::ControllerConfig;
 use crate::disk::DataFolder;
 use crate::member::{self, Membership};
 use actix::Arbiter;
+use std::fs::DirBuilder;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -98,6 +100,11 @@ impl ControllersFile {
         let text: String = addresses.iter().map(|(_, address)| format!("{address}\n")).collect();
         if std::fs::read_to_string(&self.path).is_ok_and(|known| known == text) {
             return Ok(());
+        }
+        // Before the first node there may be no folder of nodes; what is shared with other controllers neither.
+        if let Some(nodes) = self.path.parent() {
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(nodes);
+            made.map_err(|source| file("make", nodes, source))?;
         }
         std::fs::write(&self.aside, text).map_err(|source| file("write", &self.aside, source))?;
         std::fs::rename(&self.aside, &self.path).map_err(|source| file("rename to", &self.path, source))

@@ -52,6 +52,8 @@ impl Places {
         }
         if let Err(error) = self.controllers.write(&places) {
             tracing::warn!(%error, "workers cannot be told where controllers are");
+            // Tried again with the next change.
+            return;
         }
         self.written = places;
     }
