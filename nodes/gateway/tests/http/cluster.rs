@@ -5,7 +5,7 @@ use serde_json::json;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
-use tidegate_controller::{ControllerConfig, found};
+use tidegate_controller::{ControllerConfig, JoinBundle, found};
 use tidegate_scheduler::ids::ControllerId;
 
 pub(crate) const LONGEST: Duration = Duration::from_secs(60);
@@ -13,7 +13,7 @@ pub(crate) const LONGEST: Duration = Duration::from_secs(60);
 pub(crate) struct Cluster {
     servers: Vec<Option<Server>>,
     configs: Vec<ControllerConfig>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Cluster {
@@ -29,7 +29,7 @@ impl Cluster {
             configs.push(config(&data, listen));
         }
         let servers = configs.iter().map(|config| Some(Server::of(config.clone()))).collect();
-        let cluster = Cluster { servers, configs, _folder: folder };
+        let cluster = Cluster { servers, configs, folder };
         let made = cluster.any().put("/pools/default", &json!({"type": "amlcompute", "max_instances": 0}));
         assert_eq!(made.status, 200, "{made:?}");
         cluster
@@ -70,6 +70,13 @@ impl Cluster {
 
     pub(crate) fn start_again(&mut self, id: u64) {
         self.servers[id as usize - 1] = Some(Server::of(self.configs[id as usize - 1].clone()));
+    }
+
+    /// One more, from its join bundle.
+    pub(crate) fn join(&self, bundle: &JoinBundle) -> Server {
+        let data = self.folder.path().join(format!("c{}", bundle.id));
+        bundle.install(&data).unwrap();
+        Server::of(config(&data, SocketAddr::from(([127, 0, 0, 1], 0))))
     }
 
     /// Takes one out, to be stopped meanwhile.

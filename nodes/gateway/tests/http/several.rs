@@ -1,11 +1,11 @@
 //! Three controllers: any of them answers, and a client sees nothing of a change of leaders but a pause.
 
-use crate::cluster::{Cluster, submit};
+use crate::cluster::{Cluster, submit, wait_for};
 use crate::harness::{Server, TOKEN, job};
 use serde_json::json;
 use std::io::{BufRead, BufReader};
 use std::sync::atomic::{AtomicBool, Ordering};
-use tidegate_controller::ForwardError;
+use tidegate_controller::{ForwardError, JoinBundle};
 use tidegate_scheduler::ids::ControllerId;
 use tidegate_store::Digest;
 use tidegate_store::peer_wire::HttpRequest;
@@ -225,6 +225,38 @@ fn what_the_leaders_history_lacks_another_ones_has() {
         // What needs no history goes on.
         assert_eq!(cluster.server(server).get("/runs/one/explain").status, 200);
     }
+}
+
+#[test]
+fn a_controller_joins_by_what_the_gateway_gives_and_goes_again() {
+    let cluster = Cluster::start();
+    let leader = cluster.leader();
+    let follower = cluster.followers(leader)[0];
+    submit(follower, "one", 1);
+    let invited = follower.post("/controllers", &json!({}));
+    assert_eq!(invited.status, 201, "{invited:?}");
+    let bundle: JoinBundle = serde_json::from_value(invited.json()).unwrap();
+    let joined = cluster.join(&bundle);
+    let role = |id: u64| {
+        let known = follower.get("/controllers").json();
+        let found = known["items"].as_array()?.iter().find(|item| item["id"] == id)?.clone();
+        found["role"].as_str().filter(|_| found["matched"].as_u64() > Some(0)).map(str::to_owned)
+    };
+    wait_for("a fourth vote", || (role(bundle.id)? == "voter").then_some(()));
+    wait_for("readiness", || (joined.get("/~/readyz").status == 200).then_some(()));
+    assert_eq!(joined.get("/runs/one").json()["state"], "Queued");
+    submit(&joined, "two", 1);
+    assert_eq!(joined.post(&format!("/controllers/{}/lead", bundle.id), &json!({})).status, 204);
+    assert_eq!(follower.get("/status").json()["controller"], bundle.id);
+    // It leads, and so gives leadership away first.
+    assert_eq!(follower.delete(&format!("/controllers/{}", bundle.id)).status, 204);
+    let gone = || {
+        let known = follower.get("/controllers");
+        (known.status == 200 && known.json()["items"].as_array()?.len() == 3).then_some(())
+    };
+    wait_for("its going", gone);
+    assert_eq!(follower.get("/runs/two").json()["state"], "Queued");
+    wait_for("its own word", || (joined.get("/~/readyz").status == 503).then_some(()));
 }
 
 #[test]
