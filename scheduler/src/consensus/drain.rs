@@ -48,6 +48,10 @@ impl Outstanding {
     pub(super) fn is_written(&self) -> bool {
         self.written
     }
+
+    pub(super) fn installs(&self) -> bool {
+        self.snapshot.is_some()
+    }
 }
 
 /// What a mutant leaves of what is to be written.

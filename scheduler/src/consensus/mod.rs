@@ -118,7 +118,7 @@ impl Consensus {
         let due = now.0 / timeouts::TICK_MS;
         let missed = due.saturating_sub(self.ticked);
         self.ticked = due.max(self.ticked);
-        if !self.has_company() || (self.decides_alone() && self.is_writing()) {
+        if !self.has_company() || self.is_installing() || (self.decides_alone() && self.is_writing()) {
             return;
         }
         for _ in 0..missed.min(2 * timeouts::max_ticks() as u64) {
@@ -154,6 +154,12 @@ impl Consensus {
     /// does not expect.
     fn is_writing(&self) -> bool {
         self.outstanding.iter().any(|round| round.is_written())
+    }
+
+    /// Whether a snapshot of another member is not on the disk yet. Raft, which has not applied it then, would look for
+    /// entries that are gone if it stood for election.
+    fn is_installing(&self) -> bool {
+        self.outstanding.iter().any(|round| round.installs())
     }
 
     /// Whether there is anybody to talk to.
