@@ -14,6 +14,11 @@ use std::collections::VecDeque;
 use thiserror::Error;
 use tidegate_scheduler::consensus::{HardState, LogEntry, Persist, Restored, SnapshotPoint};
 
+/// No sync takes longer, however slow the disk is.
+const SLOWEST_SYNC: Micros = Micros::seconds(3);
+/// No snapshot takes longer to be written or read.
+const SLOWEST_TRANSFER: Micros = Micros::seconds(10);
+
 /// How fast it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Speed {
@@ -114,7 +119,7 @@ impl Disk {
         }
         self.batch = std::mem::take(&mut self.waiting);
         let pause = self.speed.sync_min.0 + random.exponential(self.speed.sync_mean.0);
-        Some(Micros(pause.saturating_mul(u64::from(self.slowdown))))
+        Some(Micros(pause.saturating_mul(u64::from(self.slowdown))).min(SLOWEST_SYNC))
     }
 
     /// The sync under way is done: the number of the last write in it, and how long the next sync takes, if
@@ -162,7 +167,8 @@ impl Disk {
     /// How long it takes to write or read so many bytes.
     pub fn transfer(&self, bytes: usize) -> Micros {
         let micros = bytes as u64 * u64::from(MILLION) / self.speed.bytes_per_second.max(1);
-        Micros(micros.saturating_mul(u64::from(self.slowdown))).after(self.speed.sync_min)
+        let span = Micros(micros.saturating_mul(u64::from(self.slowdown))).min(SLOWEST_TRANSFER);
+        span.after(self.speed.sync_min)
     }
 
     /// A snapshot is durable from now on; all but the newest two go.

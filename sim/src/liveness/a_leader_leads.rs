@@ -9,7 +9,8 @@ pub(super) struct ALeaderLeads;
 
 impl Demand for ALeaderLeads {
     fn within(&self) -> Micros {
-        Micros::seconds(15)
+        // A snapshot that somebody needs may be half written by a disk that was slow.
+        Micros::seconds(30)
     }
 
     fn missing(&mut self, world: &World, _: Micros) -> Option<String> {
