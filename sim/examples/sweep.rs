@@ -20,6 +20,7 @@ fn main() {
                 None => println!("it does not fail"),
             }
         }
+        Some("mutants") => mutants(number(1, 40)),
         _ => sweep(number(0, 0), number(1, 10), number(2, 1)),
     }
 }
@@ -50,4 +51,21 @@ fn sweep(first: u64, count: u64, threads: u64) {
     println!("{}", tally.coverage);
     println!("missing: {:?}", tally.coverage.missing());
     println!("{tally} in {seconds:.1} s: {:.0} simulated hours an hour", tally.hours() / seconds * 3600.0);
+}
+
+/// How many seeds it takes to catch each known bug; in a build with the feature `mutants`.
+fn mutants(most: u64) {
+    for mutant in tidegate_scheduler::mutants::Mutant::ALL {
+        let options = Options { mutant: Some(mutant), ..Options::default() };
+        let caught = (1..=most).find_map(|seed| {
+            let played = tidegate_sim::play(seed, &options);
+            (!played.verdict.is_kept()).then(|| (seed, played.verdict.to_string()))
+        });
+        match caught {
+            Some((seed, how)) => {
+                println!("{mutant:?} caught by seed {seed}: {:.200}", how.replace('\n', " "))
+            }
+            None => println!("{mutant:?} NOT CAUGHT"),
+        }
+    }
 }

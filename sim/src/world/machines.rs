@@ -121,7 +121,10 @@ impl World {
         let mut fate = |assignment: &tidegate_scheduler::message::Assignment| {
             let mut fate = mix.fate(seed, assignment);
             if healed {
-                fate.run = fate.run.min(Micros::seconds(1));
+                // What is left is to drain soon.
+                fate.prepare = fate.prepare.min(Micros::millis(10));
+                fate.run = fate.run.min(Micros::millis(100));
+                fate.finalize = fate.finalize.min(Micros::millis(10));
             }
             fate
         };
