@@ -43,10 +43,7 @@ pub(crate) fn print_log(
     element: Option<u32>,
     follow: bool,
 ) -> Result<(), Failure> {
-    let mut log = Log { client, name, which, element, follow, attempts: 0, printed: 0, fruitless: 0 };
-    if follow {
-        log.attempts = log.count_attempts()?;
-    }
+    let mut log = Log { client, name, which, element, follow, attempts: None, printed: 0, fruitless: 0 };
     loop {
         match log.print() {
             Err(failure) if follow && log.fruitless < FRUITLESS && is_passing(&failure) => {
@@ -83,8 +80,8 @@ struct Log<'a> {
     which: Which,
     element: Option<u32>,
     follow: bool,
-    /// How many attempts there were when it was last connected.
-    attempts: usize,
+    /// How many attempts there were when it was last connected, once that is known.
+    attempts: Option<usize>,
     /// Bytes printed.
     printed: u64,
     /// Connections since the last byte.
@@ -93,6 +90,9 @@ struct Log<'a> {
 
 impl Log<'_> {
     fn print(&mut self) -> Result<(), Failure> {
+        if self.follow && self.attempts.is_none() {
+            self.attempts = Some(self.count_attempts()?);
+        }
         let mut query = vec![
             ("stream", self.which.word().to_owned()),
             ("follow", self.follow.to_string()),
@@ -147,8 +147,9 @@ impl Log<'_> {
             std::thread::sleep(PAUSE);
             match self.count_attempts() {
                 Ok(attempts) => {
-                    self.printed = if is_same(self.attempts, attempts) { self.printed } else { 0 };
-                    self.attempts = attempts;
+                    let same = self.attempts.is_none_or(|before| is_same(before, attempts));
+                    self.printed = if same { self.printed } else { 0 };
+                    self.attempts = Some(attempts);
                     return Ok(());
                 }
                 Err(again) if is_passing(&again) && since.elapsed() < PATIENCE => {}

@@ -21,6 +21,8 @@ const STOP: Duration = Duration::from_secs(20);
 const LOG_MAX_BYTES: u64 = 16 << 20;
 /// How much of a log's end is searched for its last line.
 const TAIL_BYTES: u64 = 4096;
+/// An error has no more lines.
+const LAST_LINES: usize = 3;
 
 /// Starts the controller of a seat. It stops by itself once this process is gone: the other end of its standard input
 /// is here.
@@ -82,7 +84,7 @@ fn open_log(path: &Path) -> anyhow::Result<File> {
     open().with_context(|| format!("cannot open {}", path.display()))
 }
 
-/// The last line of a log, for people.
+/// The last line of a log, for people; the one that begins an error, where that has several.
 pub(super) fn last_words(path: &Path) -> String {
     let read = || {
         let mut file = File::open(path)?;
@@ -92,16 +94,14 @@ pub(super) fn last_words(path: &Path) -> String {
         file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
         Ok::<_, std::io::Error>(String::from_utf8_lossy(&bytes).into_owned())
     };
-    match read() {
-        Ok(text) => text
-            .lines()
-            .rev()
-            .map(str::trim)
-            .find(|line| !line.is_empty())
-            .unwrap_or("it said nothing")
-            .to_owned(),
-        Err(error) => format!("its log cannot be read: {error}"),
-    }
+    let text = match read() {
+        Ok(text) => text,
+        Err(error) => return format!("its log cannot be read: {error}"),
+    };
+    let last: Vec<&str> =
+        text.lines().rev().map(str::trim).filter(|line| !line.is_empty()).take(LAST_LINES).collect();
+    let error = last.iter().find(|line| line.starts_with("error: "));
+    error.or(last.first()).map_or("it said nothing", |line| line).to_owned()
 }
 
 #[cfg(test)]
@@ -117,6 +117,8 @@ mod tests {
         assert_eq!(last_words(&path), "it said nothing");
         fs::write(&path, format!("{}\nerror: the port is in use\n\n", "x".repeat(10_000))).unwrap();
         assert_eq!(last_words(&path), "error: the port is in use");
+        fs::write(&path, "error: it is damaged\nwhat to do\n").unwrap();
+        assert_eq!(last_words(&path), "error: it is damaged");
         File::options().write(true).open(&path).unwrap().set_len(LOG_MAX_BYTES + 1).unwrap();
         assert_eq!(open_log(&path).unwrap().metadata().unwrap().len(), 0);
         assert!(folder.path().join("c1.log.1").exists());

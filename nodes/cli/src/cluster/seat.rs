@@ -50,7 +50,8 @@ pub(super) async fn keep(house: Rc<House>, number: u32) -> Result<(), Failure> {
                 put_aside(&house, &seat)?;
             }
             End::Left => tell(number, "has stopped", pause, None),
-            End::Died(how) => tell(number, &format!("died ({how})"), pause, Some(&words)),
+            // What a signal ends has no last words.
+            End::Died(how) => tell(number, &format!("died ({how})"), pause, status.code().map(|_| &*words)),
         }
         tokio::select! {
             () = tokio::time::sleep(pause) => {}

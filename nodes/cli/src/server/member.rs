@@ -6,9 +6,11 @@ use super::signals::Signals;
 use super::{node_setup, worker_program};
 use crate::failure::Failure;
 use crate::output::{self, Format, note};
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use serde::Serialize;
+use std::fs::DirBuilder;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tidegate_controller::disk::LogError;
@@ -47,6 +49,14 @@ pub(crate) async fn member(order: Order) -> Result<(), Failure> {
     let socket = GatewaySocket::bind(file.http).map_err(anyhow::Error::from)?;
     let member = join(&file.data, order.join.as_deref())?;
     let token = clients_token(&file.data, file.token.as_deref())?;
+    if let Some(nodes) = &file.nodes {
+        // Shared by controllers of one machine: whichever comes first makes it.
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(nodes)
+            .with_context(|| format!("cannot make {}", nodes.display()))?;
+    }
     let config = controller_config(&order, &member, socket.address())?;
     let running = tokio::select! {
         started = tidegate_controller::start(config) => started.map_err(|error| not_started(error, &member))?,

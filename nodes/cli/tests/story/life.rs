@@ -119,7 +119,7 @@ fn one_folder_one_port_one_server() {
     let open = home.run("up --http 0.0.0.0:0 --data other");
     assert!(open.code == 2 && open.err.contains("SSH tunnel"), "{open:?}");
     let many = home.run("up --controllers 3");
-    assert!(many.code == 2 && many.err.contains("not supported yet"), "{many:?}");
+    assert!(many.code == 2 && many.err.contains("tidegate controller add"), "{many:?}");
     home.write("bad.toml", "[http]\nnmaes = []\n");
     let config = home.run("up --config bad.toml --data other --http 127.0.0.1:0");
     assert!(config.code == 2 && config.err.contains("nmaes") && config.err.contains("line 2"), "{config:?}");
