@@ -1,11 +1,15 @@
 //! A program that uses the server over HTTP with the right token, from any thread, also while the server is away.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::{Answer, Cluster, http};
+use crate::{
+    Answer, Cluster,
+    faults::{Host, Namespace},
+    http,
+};
 
 /// A program that knows where a story's server listens, and its token.
 #[derive(Debug, Clone)]
@@ -13,6 +17,7 @@ pub struct Caller {
     address: SocketAddr,
     token: String,
     patience: Duration,
+    namespace: Option<Arc<Namespace>>,
 }
 
 impl Cluster {
@@ -28,7 +33,13 @@ impl Cluster {
 impl Caller {
     /// A program that uses the server at an address, with a token that it knows.
     pub fn new(address: SocketAddr, token: &str) -> Caller {
-        Caller { address, token: token.to_owned(), patience: http::PATIENCE }
+        Caller { address, token: token.to_owned(), patience: http::PATIENCE, namespace: None }
+    }
+
+    /// It is in that host: the server listens on the host's loopback, say.
+    pub fn inside(mut self, host: &Host) -> Caller {
+        self.namespace = Some(host.namespace.clone());
+        self
     }
 
     /// How long it waits to be connected and for each part of an answer, in place of 30 s.
@@ -58,7 +69,9 @@ impl Caller {
         let host = self.address.to_string();
         let bearer = format!("Bearer {}", self.token);
         let headers = [&[("Host", host.as_str()), ("Authorization", &bearer)], more].concat();
-        http::request(self.address, line, &headers, body, self.patience)
+        let connect = || http::connect(self.address, self.patience);
+        let stream = self.namespace.as_ref().map_or_else(&connect, |namespace| namespace.inside(connect)?)?;
+        http::exchange(stream, line, &headers, body)
     }
 
     /// Reads what is at a path below `/api/v1`.
@@ -79,6 +92,18 @@ impl Caller {
     /// No answer comes.
     pub fn post(&self, path: &str, body: &Value) -> Result<Answer> {
         self.send(&format!("POST /api/v1{path}"), body.to_string().as_bytes())
+    }
+
+    /// Makes a pool, or changes one.
+    ///
+    /// # Errors
+    /// No answer comes, or it is refused.
+    pub fn apply_pool(&self, name: &str, pool: &Value) -> Result<()> {
+        let answer = self.send(&format!("PUT /api/v1/pools/{name}"), pool.to_string().as_bytes())?;
+        if !matches!(answer.status, 200 | 201) {
+            bail!("pool {name}: {answer:?}");
+        }
+        Ok(())
     }
 
     /// The attempts that are recorded of an element of a run.

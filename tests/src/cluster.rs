@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{Home, Options, Process, Role, binary::tidegate_binary, cgroups, http, processes, wait};
+use crate::{Home, Options, Process, Role, binary::tidegate_binary, http, nodes, processes, wait};
 
 /// How much of the server's log an error shows.
 const LOG_SHOWN: usize = 8 << 10;
@@ -246,23 +246,7 @@ impl Cluster {
         if self.server.is_some() {
             self.kill_controller()?;
         }
-        let folders = processes::node_folders(&self.data)?;
-        wait::until("the death of all processes of the nodes", || {
-            let left = processes::of_nodes(&folders)?;
-            // Masters first: they would start others.
-            left.iter().try_for_each(|process| process.signal(Signal::KILL))?;
-            Ok(left.is_empty().then_some(()))
-        })?;
-        let ids: Vec<&str> = folders.iter().map(|(id, _)| id.as_str()).collect();
-        let groups = cgroups::of_nodes(&ids)?;
-        wait::until("the removal of the nodes' cgroups", || {
-            groups.iter().try_for_each(|group| cgroups::remove(group))?;
-            Ok(Some(()))
-        })?;
-        for (_, folder) in folders {
-            open_up(&folder);
-        }
-        Ok(())
+        nodes::clear(&self.data)
     }
 }
 
@@ -274,19 +258,6 @@ impl Drop for Cluster {
         if let Err(error) = self.clean_up() {
             eprintln!("a story leaves something behind: {error:#}");
             assert!(std::thread::panicking(), "a story leaves something behind: {error:#}");
-        }
-    }
-}
-
-/// Lets us remove what a run has made unwritable.
-fn open_up(folder: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            // What cannot be opened is told by the removal of the whole.
-            drop(fs::set_permissions(entry.path(), fs::Permissions::from_mode(0o700)));
-            open_up(&entry.path());
         }
     }
 }

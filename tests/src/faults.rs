@@ -35,6 +35,7 @@ mod verdict;
 pub use client_model::{ClientModel, Said, Submission, Try};
 pub use clock::{Clock, Faked, with_uptime};
 pub use hosts::{Host, Hosts};
+pub(crate) use namespace::Namespace;
 pub use pause::{Paused, Reach};
 pub use small_disk::SmallDisk;
 pub use verdict::{Demand, Verdict};

@@ -33,8 +33,7 @@ impl Answer {
 /// How long an answer is waited for unless somebody says otherwise.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Sends one request, with exactly these headers besides the length of the body: a client that sends any `Host`,
-/// `Origin` or token, which well-behaved libraries do not let one do.
+/// Connects to a server, and sends one request over that connection.
 pub(crate) fn request(
     server: SocketAddr,
     line: &str,
@@ -42,10 +41,25 @@ pub(crate) fn request(
     body: &[u8],
     patience: Duration,
 ) -> Result<Answer> {
-    // Of connecting, sending and each part of the answer.
-    let mut stream = TcpStream::connect_timeout(&server, patience)?;
+    exchange(connect(server, patience)?, line, headers, body)
+}
+
+/// Connects; sending, and each part of an answer, may take as long as that.
+pub(crate) fn connect(server: SocketAddr, patience: Duration) -> Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&server, patience)?;
     stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(patience))?;
+    Ok(stream)
+}
+
+/// Sends one request, with exactly these headers besides the length of the body: a client that sends any `Host`,
+/// `Origin` or token, which well-behaved libraries do not let one do.
+pub(crate) fn exchange(
+    mut stream: TcpStream,
+    line: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Result<Answer> {
     let mut text = format!("{line} HTTP/1.1\r\n");
     for (name, value) in headers {
         text.push_str(&format!("{name}: {value}\r\n"));

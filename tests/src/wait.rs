@@ -48,6 +48,28 @@ pub fn until_within<T>(
     }
 }
 
+/// Looks until something is there, as often as it is said: for moments that are measured.
+///
+/// # Errors
+/// As [`until_within`].
+pub fn until_every<T>(
+    pause: Duration,
+    limit: Duration,
+    what: &str,
+    mut look: impl FnMut() -> Result<Option<T>>,
+) -> Result<T> {
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(found) = look()? {
+            return Ok(found);
+        }
+        if Instant::now() >= deadline {
+            bail!("waited {limit:?} for {what}");
+        }
+        thread::sleep(pause);
+    }
+}
+
 /// Reads until a value is as wanted, for [`DEADLINE`]; the error tells the value seen last.
 ///
 /// # Errors

@@ -12,12 +12,12 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
+use tidegate_tests::percentile;
 
 use crate::{
     connection::Connection,
     job,
     machine::Machine,
-    percentile::percentile,
     report::{Figure, Report, Target},
     server::Server,
 };

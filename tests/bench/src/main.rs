@@ -14,7 +14,6 @@ mod job;
 mod latency;
 mod machine;
 mod memory;
-mod percentile;
 mod report;
 mod server;
 mod singles;

@@ -55,7 +55,7 @@ pub struct Hosts {
 #[derive(Debug)]
 pub struct Host {
     address: Ipv4Addr,
-    pub(super) namespace: Arc<Namespace>,
+    pub(crate) namespace: Arc<Namespace>,
 }
 
 impl Hosts {

@@ -28,7 +28,7 @@ const PREFIX: &str = "tidegate-";
 /// A namespace with a name, so that people can look into it (`ip netns exec NAME ip address`). Dropped, its processes are
 /// killed, and it is removed.
 #[derive(Debug)]
-pub(super) struct Namespace {
+pub(crate) struct Namespace {
     name: String,
     file: File,
 }
@@ -57,7 +57,7 @@ impl Namespace {
     /// Works on a thread in this namespace. What the thread starts and opens stays in it: processes, threads, sockets.
     ///
     /// Unlike `ip netns exec`, this leaves `/sys` alone, in which workers look for cgroups.
-    pub(super) fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
+    pub(crate) fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
         let entered = || {
             move_into_link_name_space(self.file.as_fd(), Some(LinkNameSpaceType::Network))
                 .with_context(|| format!("cannot enter the network namespace {}", self.name))?;

@@ -1,7 +1,7 @@
 //! Medians and tails.
 
 /// The value below which `share` per cent of the values lie, by nearest rank. Sorts them.
-pub(crate) fn percentile(values: &mut [f64], share: usize) -> f64 {
+pub fn percentile(values: &mut [f64], share: usize) -> f64 {
     values.sort_by(f64::total_cmp);
     let rank = (values.len() * share).div_ceil(100).max(1);
     values.get(rank - 1).copied().unwrap_or(f64::NAN)

@@ -1,0 +1,1 @@
+//! Several controllers in hosts of their own.

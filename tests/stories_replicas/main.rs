@@ -1,0 +1,3 @@
+//! Several controllers of one cluster: what people do with them, and what they see when one is lost.
+
+mod failover;
