@@ -38,10 +38,10 @@ id!(
     RunId(u64), "r");
 id!(
     /// Names a client that waits for an answer from this process; never replicated.
-    ClientToken(u64), "c");
+    ClientToken(u64), "t");
 id!(
     /// One member of the group of controllers.
-    ControllerId(u64), "m");
+    ControllerId(u64), "c");
 
 /// The fencing number of an attempt: the index of the log entry that made it, and the position in that
 /// entry. A later attempt of a run always has a higher one.

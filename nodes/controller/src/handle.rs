@@ -199,7 +199,7 @@ impl Controller {
 
     /// Waits until history holds all that was answered before.
     pub async fn settle_history(&self) -> Result<(), Stopping> {
-        self.0.history_actor.send(Settle).await.map_err(|_| Stopping)
+        self.0.history_actor.send(Settle).await.map(drop).map_err(|_| Stopping)
     }
 
     /// The blobs, as controllers keep them together.

@@ -126,7 +126,7 @@ pub(crate) async fn answer_locally(
     let BulkStream { mut send, mut recv } = stream;
     let reply = match request {
         BulkRequest::HasBlobs { digests } if digests.len() <= MAX_DIGESTS => {
-            blocking(move || blobs.missing(&digests).map(|digests| BulkReply::MissingBlobs { digests })).await
+            blocking(move || blobs.hold(&digests).map(|digests| BulkReply::MissingBlobs { digests })).await
         }
         BulkRequest::HasBlobs { .. } => refused("too many digests in one request"),
         BulkRequest::GetBlob { digest, offset } => return send_blob(digest, offset, blobs, &mut send).await,

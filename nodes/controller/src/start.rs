@@ -257,12 +257,12 @@ fn start_history(
     threads: &Threads,
     history: &History,
     told: &Told,
-    peers: &Peers,
-    behind: u64,
+    blobs: &ReplicatedBlobs,
+    (behind, alone): (u64, bool),
 ) -> Addr<HistoryActor> {
-    let (history, fatal, peers) = (history.clone(), told.fatal.clone(), peers.clone());
+    let (history, fatal, blobs) = (history.clone(), told.fatal.clone(), blobs.clone());
     let actor = HistoryActor::start_in_arbiter(&threads.history.handle(), move |_| {
-        HistoryActor::new(history, fatal, peers)
+        HistoryActor::new(history, fatal, blobs, alone)
     });
     Copying::new(actor.clone()).needed(behind);
     actor
@@ -352,9 +352,9 @@ pub async fn start(config: ControllerConfig) -> Result<Running, StartError> {
     let (core, recorder) = make_core(&config, &member, state, restored, &told)?;
     let card = ControllerCard { address: address.clone(), http: config.http.clone() };
     let peers = Peers::new(member.id, card, endpoint.clone(), threads.net.handle());
-    let history_actor = start_history(&threads, &history, &told, &peers, behind);
 
     let seeds = member::read_peers(folder.path())?;
+    let alone = seeds.iter().all(|(id, _)| *id == member.id);
     let nodes = config.nodes_folder(&folder);
     let providers =
         Providers::new(nodes, ca.clone(), controllers.path().to_owned(), &member.cluster, &config);
@@ -363,6 +363,7 @@ pub async fn start(config: ControllerConfig) -> Result<Running, StartError> {
     let leadership = watch::Sender::new(Leadership::of(&core));
     let voters = watch::Sender::new(core.members().voters.clone());
     let replicated = ReplicatedBlobs::new(blobs.clone(), member.id, peers.clone(), voters.subscribe());
+    let history_actor = start_history(&threads, &history, &told, &replicated, (behind, alone));
     let (links, bodies, forwarded) = (Links::default(), Bodies::default(), forward::Handler::default());
     let history_of = history.clone();
     let sharing = Sharing {

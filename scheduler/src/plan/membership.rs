@@ -85,8 +85,10 @@ pub fn next(state: &State, standing: &Standing<'_>) -> Option<Step> {
 }
 
 fn has_caught_up(id: ControllerId, standing: &Standing<'_>) -> bool {
-    (standing.progress)(id)
-        .is_some_and(|progress| progress.active && progress.matched + CAUGHT_UP >= standing.committed)
+    // Raft thinks of a new one as active before it was heard at all.
+    (standing.progress)(id).is_some_and(|progress| {
+        progress.active && progress.matched > 0 && progress.matched + CAUGHT_UP >= standing.committed
+    })
 }
 
 /// Who leads after a leader that goes.

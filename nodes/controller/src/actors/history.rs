@@ -1,8 +1,8 @@
 //! Run history's writer, on a thread of its own: all events that have gathered share one transaction.
 
 use crate::fatal::Fatal;
-use crate::peers::Peers;
-use crate::replicate::history::copy;
+use crate::replicate::blobs::ReplicatedBlobs;
+use crate::replicate::history::{copy, fetch_missing};
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +13,9 @@ use tidegate_store::History;
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 /// How long such a blob stays: it may belong to a submission, or to results, that are on their way.
 const SWEEP_AFTER: Duration = Duration::from_secs(24 * 3600);
+
+/// How long after the start blobs are fetched that came about while this controller was away.
+const CATCH_UP_AFTER: Duration = Duration::from_secs(10);
 
 /// How long events gather before they are written; whoever reads settles them at once. It keeps history's own
 /// syncs off the disk while the log syncs the placement that follows a submission.
@@ -27,7 +30,9 @@ const TRY_AGAIN: Duration = Duration::from_millis(500);
 pub(crate) struct HistoryActor {
     history: History,
     fatal: Fatal,
-    peers: Peers,
+    blobs: ReplicatedBlobs,
+    /// There is nobody to copy from.
+    alone: bool,
     gathered: Vec<Arc<Event>>,
     /// What is missing is being copied from another controller.
     copying: bool,
@@ -36,17 +41,26 @@ pub(crate) struct HistoryActor {
 }
 
 impl HistoryActor {
-    pub(crate) fn new(history: History, fatal: Fatal, peers: Peers) -> HistoryActor {
-        HistoryActor { history, fatal, peers, gathered: Vec::new(), copying: false, stalled: false }
+    pub(crate) fn new(history: History, fatal: Fatal, blobs: ReplicatedBlobs, alone: bool) -> HistoryActor {
+        HistoryActor { history, fatal, blobs, alone, gathered: Vec::new(), copying: false, stalled: false }
     }
 
     /// Events up to `index` are missing, unless history holds them already.
     fn need(&mut self, index: u64, ctx: &mut Context<HistoryActor>) {
         self.gathered.retain(|event| event.index > index);
         match self.history.set_gap(index) {
+            Ok(true) if self.alone => {
+                tracing::error!(
+                    index,
+                    "run history lacks what happened up to this entry, and nobody else has it"
+                );
+                if let Err(error) = self.history.accept_loss(index) {
+                    self.fatal.report(format!("run history cannot be written: {error}"));
+                }
+            }
             Ok(true) if !self.copying => {
                 self.copying = true;
-                let copying = copy(self.history.clone(), self.peers.clone());
+                let copying = copy(self.history.clone(), self.blobs.clone());
                 ctx.spawn(copying.into_actor(self).map(|(), actor, _| {
                     actor.copying = false;
                     actor.write();
@@ -89,6 +103,11 @@ impl Actor for HistoryActor {
                 actor.write();
             }
         });
+        let catch_up = |actor: &mut HistoryActor, _: &mut Context<HistoryActor>| {
+            actix_rt::spawn(fetch_missing(actor.history.clone(), actor.blobs.clone()));
+        };
+        ctx.run_later(CATCH_UP_AFTER, catch_up);
+        ctx.run_interval(SWEEP_EVERY, catch_up);
         ctx.run_interval(SWEEP_EVERY, |actor, _| {
             let history = actor.history.clone();
             actix_rt::task::spawn_blocking(move || match history.sweep_blobs(SWEEP_AFTER) {
@@ -124,16 +143,17 @@ impl Handler<Record> for HistoryActor {
     }
 }
 
-/// Answers once all that was recorded before is written.
+/// Answers once all that was recorded before is written; `false` when it cannot be now.
 #[derive(Message)]
-#[rtype(result = "()")]
+#[rtype(result = "bool")]
 pub(crate) struct Settle;
 
 impl Handler<Settle> for HistoryActor {
-    type Result = ();
+    type Result = bool;
 
-    fn handle(&mut self, _: Settle, _: &mut Context<HistoryActor>) {
+    fn handle(&mut self, _: Settle, _: &mut Context<HistoryActor>) -> bool {
         self.write();
+        self.gathered.is_empty()
     }
 }
 
@@ -160,7 +180,10 @@ impl Handler<Flush> for HistoryActor {
 
     fn handle(&mut self, Flush(index): Flush, _: &mut Context<HistoryActor>) -> Result<(), String> {
         self.write();
-        if let (true, Some(index)) = (self.gathered.is_empty(), index) {
+        if !self.gathered.is_empty() {
+            return Err(format!("{} events wait to be written", self.gathered.len()));
+        }
+        if let Some(index) = index {
             self.history.mark(index).map_err(|error| error.to_string())?;
         }
         self.history.flush().map_err(|error| error.to_string())

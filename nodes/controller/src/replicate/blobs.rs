@@ -56,6 +56,10 @@ impl ReplicatedBlobs {
         ReplicatedBlobs { local, own, peers, voters }
     }
 
+    pub(crate) fn peers(&self) -> &Peers {
+        &self.peers
+    }
+
     /// What is stored here.
     pub fn local(&self) -> &BlobStore {
         &self.local

@@ -3,6 +3,7 @@
 
 use crate::actors::history::{CopyNeeded, HistoryActor};
 use crate::peers::Peers;
+use crate::replicate::blobs::ReplicatedBlobs;
 use actix::Addr;
 use std::time::Duration;
 use tidegate_store::peer_wire::{PeerReply, PeerRequest};
@@ -12,6 +13,8 @@ use tokio::io::AsyncReadExt;
 
 /// How long to wait before somebody is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
+/// How many blobs are fetched before it is looked again which are missing.
+const FETCHED_AT_ONCE: usize = 1000;
 
 /// Where a copy is asked for; clones share it.
 #[derive(Clone)]
@@ -30,14 +33,39 @@ impl Copying {
     }
 }
 
-/// Copies until nothing is missing, from whoever can give it.
-pub(crate) async fn copy(history: History, peers: Peers) {
+/// Copies until nothing is missing, from whoever can give it; then the blobs that it refers to.
+pub(crate) async fn copy(history: History, blobs: ReplicatedBlobs) {
+    copy_rows(&history, blobs.peers()).await;
+    fetch_missing(history, blobs).await;
+}
+
+/// Fetches what history refers to and is not here: it came about while this controller was away.
+pub(crate) async fn fetch_missing(history: History, blobs: ReplicatedBlobs) {
+    loop {
+        let of = history.clone();
+        let missing = match blocking(move || of.missing_blobs(FETCHED_AT_ONCE)).await {
+            Ok(missing) => missing,
+            Err(reason) => return tracing::warn!(%reason, "which blobs are missing cannot be told"),
+        };
+        let mut fetched = 0;
+        for digest in &missing {
+            fetched += usize::from(blobs.fetch(*digest).await);
+        }
+        // What nobody has now is looked for again another time.
+        if fetched == 0 {
+            return;
+        }
+        tracing::info!(fetched, "blobs that were missing here were fetched");
+    }
+}
+
+async fn copy_rows(history: &History, peers: &Peers) {
     while history.is_behind() {
         for peer in peers.ids() {
             let Some(link) = peers.link(peer) else { continue };
             let request = PeerRequest::History { cursor: history.copy_cursor() };
             let copied = match link.open_bulk(&request).await {
-                Ok(stream) => take(stream, &history).await,
+                Ok(stream) => take(stream, history).await,
                 Err(error) => Err(error.to_string()),
             };
             match copied {
