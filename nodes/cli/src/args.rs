@@ -89,6 +89,9 @@ pub(crate) enum Command {
     Controller(ControllerCommand),
     /// Show how the server does
     Status,
+    /// Search for faults in a simulated cluster; play what was found again
+    #[command(subcommand)]
+    Sim(SimCommand),
     /// Print a script that completes commands in a shell
     Completions(commands::completions::Completions),
     /// Work as a node of a pool
@@ -159,6 +162,16 @@ pub(crate) enum ControllerCommand {
     List,
     /// Give leadership to a controller
     Lead(commands::controller::Lead),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SimCommand {
+    /// Play many seeds, and tell which promises were broken
+    Fuzz(commands::sim::Fuzz),
+    /// Play one seed, or the record of a real controller, and tell all that happens
+    Replay(commands::sim::Replay),
+    /// Make a failing play smaller
+    Shrink(commands::sim::Shrink),
 }
 
 #[derive(Debug, Subcommand)]

@@ -45,6 +45,11 @@ fn what_people_type_is_taken() {
         "tidegate quota set standardDSv2Family 8 --tier low_priority --region eastus --workspace-limit w",
         "tidegate quota set standardDSv2Family none",
         "tidegate status -o yaml",
+        "tidegate sim fuzz --seeds 1000 --first 7 --threads 2 --stop-at-failure --without net.loss,process.crash",
+        "tidegate sim fuzz --seeds 10 --mutant DropFence",
+        "tidegate sim replay --seed 3 --skip-faults 1-3,7 --skip-requests 9 -o json",
+        "tidegate sim replay --record r",
+        "tidegate sim shrink --seed 3 --tries 10",
         "tidegate completions bash",
         "tidegate worker run --config c",
         "tidegate keeper --folder f --node n",
@@ -69,6 +74,12 @@ fn what_makes_no_sense_is_usage() {
         "tidegate submit a.yml --count 0",
         "tidegate submit a.yml --wait --stream",
         "tidegate run download n --all --output-name m",
+        "tidegate sim fuzz",
+        "tidegate sim fuzz --seeds 0",
+        "tidegate sim fuzz --seeds 1 --mutant Nonsense",
+        "tidegate sim fuzz --seeds 1 --without net.nonsense",
+        "tidegate sim replay",
+        "tidegate sim replay --seed 1 --record r",
         "tidegate quota set f many",
         "tidegate status -o xml",
         "tidegate nonsense",
@@ -90,6 +101,7 @@ fn help_teaches() {
         &["quota", "set"],
         &["controller"],
         &["controller", "run"],
+        &["sim", "fuzz"],
     ] {
         let found =
             path.iter().fold(&mut command, |command, name| command.find_subcommand_mut(name).unwrap());

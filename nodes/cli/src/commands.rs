@@ -13,6 +13,7 @@ pub(crate) mod run_list;
 pub(crate) mod run_logs;
 pub(crate) mod run_show;
 pub(crate) mod run_wait;
+pub(crate) mod sim;
 pub(crate) mod spec;
 pub(crate) mod status;
 pub(crate) mod submit;
@@ -20,7 +21,8 @@ pub(crate) mod up;
 pub(crate) mod worker;
 
 use crate::args::{
-    Cli, Command, ControllerCommand, NodeCommand, PoolCommand, QuotaCommand, RunCommand, WorkerCommand,
+    Cli, Command, ControllerCommand, NodeCommand, PoolCommand, QuotaCommand, RunCommand, SimCommand,
+    WorkerCommand,
 };
 use crate::client::Client;
 use crate::failure::Failure;
@@ -56,6 +58,9 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Controller(ControllerCommand::List) => controller::list(format, &client()?),
         Command::Controller(ControllerCommand::Lead(lead)) => lead.run(&client()?),
         Command::Status => status::run(format, &client()?),
+        Command::Sim(SimCommand::Fuzz(fuzz)) => fuzz.run(format),
+        Command::Sim(SimCommand::Replay(replay)) => replay.run(format),
+        Command::Sim(SimCommand::Shrink(shrink)) => shrink.run(format),
         Command::Completions(completions) => completions.run(),
         Command::Worker(WorkerCommand::Run(worker)) => worker.run(),
         Command::Keeper(keeper) => keeper.run(),

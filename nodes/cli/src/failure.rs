@@ -26,6 +26,8 @@ pub(crate) enum Failure {
     Unreachable(String),
     /// Ctrl-C, which was told already.
     Interrupted,
+    /// A play of the simulator, or a sweep, was not as it should be, which was told already; with its exit code.
+    Simulated(u8),
     /// Something on this machine.
     Local(anyhow::Error),
     /// A controller's data folder has lost what it had promised, and must not be used again.
@@ -39,6 +41,7 @@ impl Failure {
         match self {
             Failure::RunFailed => 1,
             Failure::Damaged(_) => DAMAGED,
+            Failure::Simulated(code) => *code,
             // 1 tells of the run alone: a script must not take a full disk here for a run that failed.
             Failure::Usage(_) | Failure::Spec(_) | Failure::Local(_) => 2,
             Failure::Refused(_) => 3,
@@ -63,9 +66,11 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::RunFailed | Failure::RunCanceled | Failure::Interrupted | Failure::OutputClosed => {
-                Ok(())
-            }
+            Failure::RunFailed
+            | Failure::RunCanceled
+            | Failure::Interrupted
+            | Failure::OutputClosed
+            | Failure::Simulated(_) => Ok(()),
             Failure::Usage(text) | Failure::Unreachable(text) | Failure::Damaged(text) => {
                 write!(f, "error: {text}")
             }

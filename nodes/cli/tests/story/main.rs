@@ -6,3 +6,4 @@ mod harness;
 mod life;
 mod members;
 mod runs;
+mod sim;

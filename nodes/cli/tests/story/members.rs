@@ -23,6 +23,11 @@ fn ports(count: usize) -> Vec<SocketAddr> {
     held.iter().map(|socket| socket.local_addr().unwrap()).collect()
 }
 
+/// How often a controller was recorded before.
+fn records(home: &Home, name: &str) -> usize {
+    (1..).find(|count| !home.path().join(format!("{name}.{count}")).exists()).unwrap()
+}
+
 impl<'a> Member<'a> {
     /// Starts one, and returns once it is up.
     fn start(home: &'a Home, name: &str, listen: SocketAddr, bundle: Option<&str>) -> Member<'a> {
@@ -34,7 +39,10 @@ impl<'a> Member<'a> {
         let log =
             File::options().create(true).append(true).open(home.path().join(format!("{name}.log"))).unwrap();
         let mut child = home
-            .command(&format!("controller run -o json --config {name}.toml {join}"))
+            .command(&format!(
+                "controller run -o json --config {name}.toml --record {name}.{} {join}",
+                records(home, name)
+            ))
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
@@ -166,6 +174,11 @@ fn controllers_come_lead_and_go() {
             && list["items"].as_array().unwrap().iter().all(|one| one["id"] != 4)
     });
     drop((c2, c3, c5, c6));
+    // Whoever led or followed: what they were told leads the same core to the same.
+    for record in ["c1.1", "c2.1", "c2.2", "c3.1", "c5.1", "c6.1"] {
+        let replayed = home.run(&format!("sim replay --record {record} -o json")).json();
+        assert!(replayed["effects"].as_u64().unwrap() > 0, "{record}: {replayed}");
+    }
 }
 
 #[test]
