@@ -111,6 +111,11 @@ impl Consensus {
             let persist = Persist { number, hard_state, snapshot: snapshot.clone(), entries, must_sync };
             drained.persist.push(persist);
         }
+        if let Some(point) = &snapshot {
+            // It holds what waits for the disk to be applied.
+            self.outstanding.iter_mut().for_each(|earlier| earlier.committed.clear());
+            drained.committed.retain(|entry| entry.index > point.index);
+        }
         drained.installed = snapshot.clone().or(drained.installed.take());
         let mut round =
             Outstanding { number, written: must_sync, messages: held, committed: Vec::new(), snapshot };
