@@ -8,10 +8,12 @@ mod plan_is_repeatable;
 mod quota_is_kept;
 mod state_is_whole;
 mod states_follow_the_graph;
+mod tries_are_counted;
 
 pub(crate) mod acknowledged_is_visible;
 pub(crate) mod committed_is_durable;
 pub(crate) mod one_leader_a_term;
+pub(crate) mod promises_are_durable;
 pub(crate) mod replicas_agree;
 pub(crate) mod vms_are_known;
 
@@ -54,6 +56,7 @@ pub(crate) fn all() -> Vec<Box<dyn Checker>> {
         Box::new(no_run_is_lost::NoRunIsLost::default()),
         Box::new(states_follow_the_graph::StatesFollowTheGraph::default()),
         Box::new(one_attempt_is_accepted::OneAttemptIsAccepted::default()),
+        Box::new(tries_are_counted::TriesAreCounted::default()),
         Box::new(state_is_whole::StateIsWhole),
     ]
 }

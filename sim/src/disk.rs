@@ -218,6 +218,11 @@ impl Disk {
         self.entries.get(at).is_some_and(|entry| entry.term == term)
     }
 
+    /// What was synced of the vote and the term.
+    pub fn hard_state(&self) -> HardState {
+        self.hard_state
+    }
+
     /// The last entry that is synced.
     pub fn last(&self) -> u64 {
         self.entries.back().map_or(self.dropped, |last| last.index)

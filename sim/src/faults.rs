@@ -36,7 +36,7 @@ pub fn schedule(seed: u64, gaps: &BTreeMap<FaultKind, Micros>, span: Micros) -> 
                 break;
             }
             let longest = kind.longest();
-            let lasts = Micros::millis(random.scale(100..=longest.0 / 1000 + 100));
+            let lasts = Micros::millis(random.scale(2..=longest.0 / 1000 + 100));
             faults.push(Fault { number: 0, at, kind: *kind, span: lasts, dice: random.bits() });
         }
     }

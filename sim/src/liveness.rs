@@ -8,6 +8,8 @@ mod nothing_admissible_idles;
 mod replicas_catch_up;
 mod runs_come_to_their_end;
 
+pub(crate) use nothing_admissible_idles::NothingAdmissibleIdles;
+
 use crate::clock::Micros;
 use crate::world::World;
 
@@ -30,7 +32,7 @@ pub(crate) fn all() -> Vec<Box<dyn Demand>> {
     vec![
         Box::new(a_leader_leads::ALeaderLeads),
         Box::new(all_is_answered::AllIsAnswered),
-        Box::new(nothing_admissible_idles::NothingAdmissibleIdles::default()),
+        Box::new(NothingAdmissibleIdles::default()),
         Box::new(runs_come_to_their_end::RunsComeToTheirEnd),
         Box::new(machines_are_needed::MachinesAreNeeded),
         Box::new(replicas_catch_up::ReplicasCatchUp),

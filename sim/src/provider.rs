@@ -1,11 +1,10 @@
-//! The leader's reconcile loop: what the state wants against what the cloud lists. It keeps nothing that a new
-//! leader would miss: whoever leads next looks again.
+//! The leader's reconcile loop: what it was told to keep and to take away against what the cloud lists. Whoever leads
+//! next is told of every node again.
 
 use crate::clock::Micros;
 use crate::cloud::{Cloud, CloudError};
 use std::collections::BTreeMap;
 use tidegate_scheduler::ids::NodeId;
-use tidegate_scheduler::state::nodes::NodePhase;
 use tidegate_scheduler::{ProviderEvent, State};
 
 /// How long something must be out of sight before it counts as not there: more than any list lags.
@@ -16,6 +15,8 @@ const DELETE_AGAIN: Micros = Micros::seconds(10);
 /// The loop's memory.
 #[derive(Debug, Default)]
 pub struct Provider {
+    /// What it was told: to make and keep a node, or to take it away.
+    orders: BTreeMap<NodeId, bool>,
     /// Since when a node has no VM in the lists.
     absent: BTreeMap<NodeId, Micros>,
     told_booting: BTreeMap<NodeId, ()>,
@@ -23,6 +24,11 @@ pub struct Provider {
 }
 
 impl Provider {
+    /// A node is to be there, or to go.
+    pub fn order(&mut self, node: NodeId, wanted: bool) {
+        self.orders.insert(node, wanted);
+    }
+
     /// Looks at both sides, asks the cloud for what is missing and too much, and tells what became of nodes.
     pub fn look(&mut self, now: Micros, state: &State, cloud: &mut Cloud) -> Vec<(NodeId, ProviderEvent)> {
         let mut listed: BTreeMap<NodeId, Vec<u64>> = BTreeMap::new();
@@ -30,14 +36,14 @@ impl Provider {
             listed.entry(node).or_default().push(vm);
         }
         let mut events = Vec::new();
-        for (node, entry) in state.nodes() {
+        self.orders.retain(|node, _| state.node(*node).is_some());
+        for (node, wanted) in self.orders.clone() {
+            let Some(entry) = state.node(node) else { continue };
             let vms = listed.remove(&node).unwrap_or_default();
-            match entry.phase {
-                NodePhase::Leaving => self.release(now, node, &vms, cloud, &mut events),
-                NodePhase::Requested | NodePhase::Booting => {
-                    self.keep(now, node, &vms, cloud, &mut events);
-                }
-                NodePhase::Ready | NodePhase::Unusable { .. } => {
+            match (wanted, entry.is_coming()) {
+                (false, _) => self.release(now, node, &vms, cloud, &mut events),
+                (true, true) => self.keep(now, node, &vms, cloud, &mut events),
+                (true, false) => {
                     vms.iter().skip(1).for_each(|vm| self.delete(now, *vm, cloud));
                     if self.is_gone(now, node, &vms) {
                         events.push((node, ProviderEvent::Gone));

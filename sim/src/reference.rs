@@ -4,10 +4,10 @@
 use crate::checkers::{self, Applied, Checker};
 use crate::coverage::{Coverage, Mark};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use tidegate_scheduler::command::{ClientCommand, Command, Entry};
+use tidegate_scheduler::command::{ClientCommand, Command, Entry, Observation};
 use tidegate_scheduler::consensus::{EntryKind, LogEntry};
 use tidegate_scheduler::event::Event;
-use tidegate_scheduler::ids::{NodeId, RequestKey};
+use tidegate_scheduler::ids::{Fence, NodeId, RequestKey};
 use tidegate_scheduler::state::apply::Changes;
 use tidegate_scheduler::{Limits, Outcome, Refusal, State};
 
@@ -28,6 +28,8 @@ pub(crate) struct Reference {
     answers: BTreeMap<RequestKey, Vec<(u64, Answer)>>,
     /// The nodes that were silent when an entry was planned.
     silent: BTreeMap<(u64, u64), BTreeSet<NodeId>>,
+    /// The attempts whose end a committed entry has.
+    settled: BTreeSet<Fence>,
     limits: Limits,
     checkers: Vec<Box<dyn Checker>>,
 }
@@ -43,6 +45,7 @@ impl Reference {
             events: BTreeMap::new(),
             answers: BTreeMap::new(),
             silent: BTreeMap::new(),
+            settled: BTreeSet::new(),
             limits,
             checkers: checkers::all(),
         }
@@ -72,6 +75,11 @@ impl Reference {
     /// What history says of an entry.
     pub(crate) fn events(&self, index: u64) -> &[Event] {
         self.events.get(&index).map_or(&[], Vec::as_slice)
+    }
+
+    /// The attempts whose end a committed entry has.
+    pub(crate) fn settled(&self) -> &BTreeSet<Fence> {
+        &self.settled
     }
 
     /// What a key was answered, and by which entries.
@@ -127,6 +135,10 @@ impl Reference {
         found: &mut Vec<String>,
     ) {
         let changes = self.state.apply(index, &entry);
+        self.settled.extend(entry.commands.iter().filter_map(|command| match command {
+            Command::Observed(Observation::Ended { report, .. }) => Some(report.fence),
+            _ => None,
+        }));
         self.note_answers(index, &entry.commands, &changes, before, coverage, found);
         self.record(index, term, &entry.commands, changes, before, coverage, found);
     }

@@ -90,7 +90,7 @@ fn quality(random: &mut Random, on: &BTreeSet<FaultKind>) -> Quality {
     let reorder = part(FaultKind::Reorder, 500_000);
     Quality {
         delay_min: Micros(random.scale(20..=5_000)),
-        delay_mean: Micros(random.scale(20..=10_000)),
+        delay_mean: Micros(random.scale(20..=30_000)),
         loss,
         duplicate,
         reorder,

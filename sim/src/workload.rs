@@ -59,6 +59,8 @@ pub struct Mix {
     pub pools: u64,
     /// No more nodes in a pool.
     pub max_instances: u64,
+    /// How many VM families they are of.
+    pub families: u64,
     /// The most elements of a run.
     pub elements_max: u64,
     /// How long a command runs, on average.
@@ -79,6 +81,8 @@ pub struct Mix {
     pub nonsense: u32,
     /// Of a million requests so many are reads.
     pub reads: u32,
+    /// Somebody reads again and again, so often; never for 0.
+    pub watch_every: Micros,
     /// Of a million requests so many change who is a controller, or who leads.
     pub membership: u32,
 }
@@ -99,6 +103,7 @@ impl Mix {
             requests: random.between(200..=300),
             pools: random.between(1..=3),
             max_instances: random.between(1..=6),
+            families: random.between(1..=2),
             elements_max: random.scale(1..=40),
             run_mean: Micros::millis(random.scale(200..=60_000)),
             fails,
@@ -109,6 +114,7 @@ impl Mix {
             cancels,
             nonsense,
             reads: random.between(20_000..=250_000) as u32,
+            watch_every: Micros::millis([0, 0, 200, 1000][random.below(4) as usize]),
             membership,
         }
     }

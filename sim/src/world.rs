@@ -27,6 +27,7 @@ use crate::coverage::Coverage;
 use crate::engine::Engine;
 use crate::faults::{self, Fault, FaultKind, How};
 use crate::history::History;
+use crate::liveness::{Demand, NothingAdmissibleIdles};
 use crate::network::{Network, Place};
 use crate::options::Options;
 use crate::random::Random;
@@ -37,6 +38,9 @@ use happening::{Call, Happening};
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate_scheduler::consensus::Members;
 use tidegate_scheduler::ids::ClientToken;
+
+/// For how long a leader must have led to have seen to everything.
+const STEADY: Micros = Micros::seconds(25);
 
 /// All of it.
 pub(crate) struct World {
@@ -60,12 +64,19 @@ pub(crate) struct World {
     calls: BTreeMap<ClientToken, (Call, u64)>,
     /// The newest entry that a client knew of when a read began.
     floors: BTreeMap<ClientToken, u64>,
+    /// The newest read of who reads again and again.
+    watched: Option<usize>,
+    /// Whom each client asks next: who answered it last.
+    favourites: BTreeMap<Place, u64>,
     next_token: u64,
     next_link: u64,
     cloud_at: Option<Micros>,
     pub(crate) visible: AcknowledgedIsVisible,
     one_leader: OneLeaderATerm,
     pub(crate) vms: VmsAreKnown,
+    /// Looks, also while things fail, whether something is forgotten.
+    idles: NothingAdmissibleIdles,
+    steady: Option<(u64, u32, Micros)>,
     /// Who is a member, by the newest entry that anybody has applied.
     pub(crate) members: Members,
     /// The newest few, oldest first.
@@ -101,12 +112,16 @@ impl World {
             faults,
             calls: BTreeMap::new(),
             floors: BTreeMap::new(),
+            favourites: BTreeMap::new(),
+            watched: None,
             next_token: 0,
             next_link: 0,
             cloud_at: None,
             visible: AcknowledgedIsVisible::default(),
             one_leader: OneLeaderATerm::default(),
             vms: VmsAreKnown::default(),
+            idles: NothingAdmissibleIdles::default(),
+            steady: None,
             members: Members::of(&founders),
             recent_members: vec![Members::of(&founders)],
             healed: false,
@@ -130,6 +145,7 @@ impl World {
             self.engine.at(fault.at, Happening::Fault { at });
         }
         self.engine.after(Micros::seconds(1), Happening::Second);
+        self.watch();
     }
 
     /// The time.
@@ -159,6 +175,7 @@ impl World {
             Happening::Restart { controller } => self.restart(controller),
             Happening::Resume { controller, life } => self.resume(controller, life),
             Happening::Planned { at } => self.ask_planned(at),
+            Happening::Watch => self.watch(),
             Happening::Fault { at } => self.begin_fault(at),
             Happening::FaultEnds { at } => self.end_fault(at),
             Happening::Second => self.second(),
@@ -174,8 +191,25 @@ impl World {
         if now.0 / 1_000_000 % 15 == 0 {
             self.exchange_cards();
         }
+        self.look_for_idlers(leader);
         self.tend_replacements();
         self.engine.after(Micros::seconds(1), Happening::Second);
+    }
+
+    /// Under a leader that has led for a while nothing may be forgotten, whatever fails meanwhile.
+    fn look_for_idlers(&mut self, leader: Option<(u64, u32)>) {
+        let now = self.now();
+        self.steady = leader.map(|(id, life)| match self.steady {
+            Some((known, lived, since)) if (known, lived) == (id, life) => (id, life, since),
+            _ => (id, life, now),
+        });
+        let since = self.steady.map_or(now, |(_, _, since)| since);
+        let mut idles = std::mem::take(&mut self.idles);
+        let missing = idles.missing(self, now);
+        self.idles = idles;
+        if now.since(since) > STEADY {
+            self.found.extend(missing);
+        }
     }
 
     /// Who leads, if one does that is up; of several the one of the latest term.

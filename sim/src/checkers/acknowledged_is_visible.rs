@@ -13,18 +13,11 @@ pub(crate) fn is_undecided(answer: &Result<Outcome, Refusal>) -> bool {
 /// What clients were told so far.
 #[derive(Default)]
 pub(crate) struct AcknowledgedIsVisible {
-    /// The newest entry whose outcome a client knows.
-    floor: u64,
     /// Runs that a client was told are accepted, by name, with the entry.
     runs: Vec<(String, u64)>,
 }
 
 impl AcknowledgedIsVisible {
-    /// No read that begins now may show less.
-    pub(crate) fn floor(&self) -> u64 {
-        self.floor
-    }
-
     /// A client is told what came of its request.
     pub(crate) fn told(
         &mut self,
@@ -37,7 +30,6 @@ impl AcknowledgedIsVisible {
         let known = reference.answers(key);
         match known.iter().find(|(_, agreed)| agreed == answer) {
             Some((index, _)) => {
-                self.floor = self.floor.max(*index);
                 if let (Some(run), Ok(Outcome::Submitted { .. })) = (run, answer) {
                     self.runs.push((run.to_owned(), *index));
                 }
@@ -49,7 +41,7 @@ impl AcknowledgedIsVisible {
         }
     }
 
-    /// A read that began when `floor` was known is answered by this state.
+    /// A read that began when `floor` was committed is answered by this state.
     pub(crate) fn read(
         &self,
         by: u64,
@@ -60,7 +52,7 @@ impl AcknowledgedIsVisible {
     ) {
         if state.applied() < floor {
             found.push(format!(
-                "S16 clients: a read at controller {by} shows entry {}, but a client had been told of entry {floor}",
+                "S16 clients: a read at controller {by} shows entry {}, but entry {floor} was committed before it began",
                 state.applied()
             ));
         }

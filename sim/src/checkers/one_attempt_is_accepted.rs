@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tidegate_scheduler::command::{Command, Observation};
 use tidegate_scheduler::event::What;
 use tidegate_scheduler::ids::{Fence, Slot};
+use tidegate_scheduler::message::Report;
 
 /// S7.
 #[derive(Default)]
@@ -27,6 +28,17 @@ impl OneAttemptIsAccepted {
         }
         if !self.accepted.insert(fence) {
             found.push(format!("S7 one attempt: entry {at}: {fence} was accepted twice"));
+        }
+    }
+
+    /// A result is what its worker said, in this very entry.
+    fn was_said(report: &Report, at: &Applied<'_>, found: &mut Vec<String>) {
+        let said = |command: &Command| matches!(command, Command::Observed(Observation::Ended { report: said, .. }) if **said == *report);
+        if !at.commands.iter().any(said) {
+            found.push(format!(
+                "S7 one attempt: entry {}: nobody said {report:?}, and it was accepted",
+                at.index
+            ));
         }
     }
 
@@ -60,8 +72,12 @@ impl Checker for OneAttemptIsAccepted {
                         ));
                     }
                 }
-                What::Ended { slot, report, .. } => self.settle(*slot, report.fence, at.index, found),
+                What::Ended { slot, report, .. } => {
+                    OneAttemptIsAccepted::was_said(report, at, found);
+                    self.settle(*slot, report.fence, at.index, found);
+                }
                 What::Requeued { slot, report: Some(report), .. } => {
+                    OneAttemptIsAccepted::was_said(report, at, found);
                     self.settle(*slot, report.fence, at.index, found);
                 }
                 What::Requeued { slot, report: None, .. } | What::Abandoned { slot, .. } => self.close(*slot),

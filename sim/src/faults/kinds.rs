@@ -106,6 +106,8 @@ kinds! {
     Replace = "raft.replace", AtMoments, 1;
     /// There are no VMs to be had.
     StockOut = "cloud.stock-out", AtMoments, 120;
+    /// The provider says that a VM is to be retired, although it still runs.
+    Condemned = "cloud.condemned", AtMoments, 1;
     /// A VM is gone, and nobody is told.
     Vanish = "cloud.vanish", AtMoments, 1;
     /// A request for a VM times out although the VM is made.

@@ -5,6 +5,7 @@ use crate::clock::Micros;
 use crate::world::World;
 use std::collections::BTreeSet;
 use tidegate_scheduler::ids::NodeId;
+use tidegate_scheduler::state::nodes::NodePhase;
 
 /// L10.
 pub(super) struct MachinesAreNeeded;
@@ -20,6 +21,9 @@ impl Demand for MachinesAreNeeded {
         }
         let there: BTreeSet<NodeId> = world.cloud.truth().map(|(_, vm)| vm.node).collect();
         let state = world.reference.state();
+        if let Some((node, _)) = state.nodes().find(|(_, node)| node.phase == NodePhase::Leaving) {
+            return Some(format!("L10 orphans: {node} does not go"));
+        }
         let (node, entry) = state.nodes().find(|(node, entry)| entry.is_ready() && !there.contains(node))?;
         Some(format!("L10 orphans: {node} is {:?} and has no VM", entry.phase))
     }

@@ -20,7 +20,7 @@ enum Admissible {
 
 /// L3.
 #[derive(Default)]
-pub(super) struct NothingAdmissibleIdles {
+pub(crate) struct NothingAdmissibleIdles {
     since: Option<(u64, Micros)>,
 }
 

@@ -65,6 +65,9 @@ impl Draw<'_> {
         if is(mix.storms) {
             self.storm(at);
         } else if is(mix.quotas) {
+            // Often at the very moment at which there is more to do.
+            let picked = self.random.below(self.runs.len().max(1) as u64 * 2) as usize;
+            let at = self.runs.get(picked).map_or(at, |(_, submitted)| *submitted);
             let command = self.quota();
             self.command(at, command);
         } else if is(mix.pool_changes) {
@@ -161,7 +164,7 @@ impl Draw<'_> {
             region: "sim".into(),
             size: VmSize {
                 name: format!("Sim_D{vcpu}"),
-                family: format!("sim{}", number % 2),
+                family: format!("sim{}", number % self.mix.families),
                 capacity: Resources { vcpu, memory_mib: 4096 * u64::from(vcpu), gpu_milli: 0 },
                 hourly_price_micros: 100_000,
             },
@@ -193,7 +196,7 @@ impl Draw<'_> {
     fn quota(&mut self) -> ClientCommand {
         let key = QuotaKey {
             region: "sim".into(),
-            family: format!("sim{}", self.random.below(2)),
+            family: format!("sim{}", self.random.below(self.mix.families)),
             tier: Tier::Dedicated,
             workspace: self.random.flip().then(|| DEFAULT_WORKSPACE.into()),
         };

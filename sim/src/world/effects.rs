@@ -2,6 +2,7 @@
 
 use super::World;
 use super::happening::{Happening, ToController};
+use crate::checkers::promises_are_durable;
 use crate::clock::Micros;
 use crate::controller::Status;
 use crate::coverage::Mark;
@@ -9,6 +10,8 @@ use crate::network::Place;
 use crate::provider::Provider;
 use tidegate_scheduler::Effect;
 use tidegate_scheduler::consensus::PeerMessage;
+use tidegate_scheduler::ids::NodeId;
+use tidegate_scheduler::message::ToWorker;
 
 /// How often a provider looks at what there is.
 const LOOK_EVERY: Micros = Micros::seconds(2);
@@ -39,8 +42,15 @@ impl World {
             }
             Effect::Removed => self.removed(id),
             Effect::Readable { token } => self.readable(id, token),
-            Effect::SendWorker { node, message } => self.send_worker(id, node, message),
-            Effect::Provision { .. } | Effect::Release { .. } => self.look_soon(id),
+            Effect::SendWorker { node, message } => {
+                if let ToWorker::Acknowledge { fence } = message {
+                    let settled = self.reference.settled();
+                    promises_are_durable::acknowledgement(id, fence, settled, &mut self.found);
+                }
+                self.send_worker(id, node, message);
+            }
+            Effect::Provision { node } => self.order(id, node, true),
+            Effect::Release { node } => self.order(id, node, false),
             Effect::Reply { token, result } => self.replied(id, token, result),
             // Compared with what others told history when it was observed.
             Effect::Record(_) => {}
@@ -55,6 +65,9 @@ impl World {
 
     fn send_peer(&mut self, from: u64, to: u64, message: Box<PeerMessage>) {
         let now = self.now();
+        if let Some(sender) = self.controllers.get(&from) {
+            promises_are_durable::message(sender, &message, &mut self.found);
+        }
         let arrivals = self.network.toss(now, Place::Controller(from), Place::Controller(to));
         let [first, second] = arrivals;
         if let Some(at) = second {
@@ -71,6 +84,14 @@ impl World {
         self.say(|| format!("controller {id} leads in term {term}"));
         if let Some(controller) = self.controllers.get_mut(&id) {
             controller.provider = Some(Provider::default());
+        }
+        self.look_soon(id);
+    }
+
+    /// The leader's provider is told of a node.
+    fn order(&mut self, id: u64, node: NodeId, wanted: bool) {
+        if let Some(provider) = self.controllers.get_mut(&id).and_then(|it| it.provider.as_mut()) {
+            provider.order(node, wanted);
         }
         self.look_soon(id);
     }

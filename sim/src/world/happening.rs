@@ -27,6 +27,8 @@ pub(crate) enum Happening {
     Resume { controller: u64, life: u32 },
     /// A client makes its next request.
     Planned { at: usize },
+    /// A client that watches reads again.
+    Watch,
     /// A fault begins.
     Fault { at: usize },
     /// A fault ends.

@@ -8,7 +8,7 @@ use crate::faults::{Fault, FaultKind};
 use crate::network::{Block, Place, Side};
 use crate::random::Random;
 use crate::worker::Worker;
-use tidegate_scheduler::Input;
+use tidegate_scheduler::{Input, ProviderEvent};
 
 /// Controllers' numbers never come to this in a play.
 const NUMBERS: u64 = 64;
@@ -246,6 +246,12 @@ impl World {
             FaultKind::Vanish => {
                 self.cloud.vanish(now, id);
                 self.arm_cloud();
+            }
+            FaultKind::Condemned => {
+                let node = self.machines.get(&id)?.worker.node();
+                let event = ProviderEvent::Failed { reason: "its host is to be retired".into() };
+                let leader = self.leader()?;
+                self.step(leader, Input::Provider { node, event });
             }
             FaultKind::Zombie => self.cut(fault, alone, World::controller_places(), true),
             FaultKind::LoseLeaderLink => {

@@ -4,7 +4,7 @@ use super::World;
 use super::happening::{Answer, Call, CallKind, Happening, RequestStep, ToController};
 use crate::checkers::acknowledged_is_visible::is_undecided;
 use crate::clock::Micros;
-use crate::controller::Status;
+use crate::controller::{Controller, Status};
 use crate::coverage::Mark;
 use crate::network::Place;
 use crate::workload::Ask;
@@ -14,6 +14,9 @@ use tidegate_scheduler::{Input, Outcome, Refusal};
 
 /// How long a client waits for an answer.
 const PATIENCE: Micros = Micros::millis(2500);
+
+/// The client that reads again and again.
+const WATCHER: u64 = 98;
 
 /// One request of a client.
 pub(crate) struct Request {
@@ -90,6 +93,7 @@ impl World {
             RequestStep::TimeOut { attempt } => {
                 let request = &self.requests[number];
                 if !request.answered && request.attempt == attempt {
+                    self.favourites.remove(&Place::Client(request.client));
                     self.try_request(number, attempt + 1);
                 }
             }
@@ -106,14 +110,35 @@ impl World {
         request.attempt = attempt;
         let client = Place::Client(request.client);
         let call = Call { request: number, attempt, client, via: None, what: request.what.clone() };
-        let members = self.controllers.iter().filter(|(_, it)| it.status != Status::Gone);
-        let known: Vec<u64> = members.map(|(id, _)| *id).collect();
-        let to = self.random.pick(&known).copied().unwrap_or(1);
+        let to = self.whom_to_ask(client);
         let time_out = RequestStep::TimeOut { attempt };
         self.engine.after(PATIENCE, Happening::Request { number, step: time_out });
         for at in self.network.toss(now, client, Place::Controller(to)).into_iter().flatten() {
             let what = ToController::Ask { call: Box::new(call.clone()) };
             self.engine.at(at, Happening::Controller { to, what });
+        }
+    }
+
+    /// Whom a client asks: who answered it last, until that one does not.
+    fn whom_to_ask(&mut self, client: Place) -> u64 {
+        let is_known = |it: &Controller| !matches!(it.status, Status::Gone | Status::Refuses(_));
+        let there = |id: &u64| self.controllers.get(id).is_some_and(is_known);
+        if let Some(last) = self.favourites.get(&client).copied().filter(there) {
+            return last;
+        }
+        let members = self.controllers.iter().filter(|(_, it)| is_known(it));
+        let known: Vec<u64> = members.map(|(id, _)| *id).collect();
+        self.random.pick(&known).copied().unwrap_or(1)
+    }
+
+    /// Somebody looks again.
+    pub(super) fn watch(&mut self) {
+        if !self.healed && self.swarm.mix.watch_every > Micros(0) {
+            if self.watched.is_none_or(|number| self.requests[number].answered) {
+                self.watched = Some(self.requests.len());
+                self.ask(WATCHER, CallKind::Read, None);
+            }
+            self.engine.after(self.swarm.mix.watch_every, Happening::Watch);
         }
     }
 
@@ -167,8 +192,8 @@ impl World {
         self.next_token += 1;
         let token = ClientToken(self.next_token);
         if let CallKind::Read = call.what {
-            // No read that begins now may show less than this.
-            self.floors.insert(token, self.visible.floor());
+            // No read that begins now may show less than what anybody has applied.
+            self.floors.insert(token, self.reference.index());
         }
         self.calls.insert(token, (call, id));
         token
@@ -219,7 +244,9 @@ impl World {
     /// An answer arrives at the client.
     fn answered(&mut self, number: usize, attempt: u32, answer: Answer, by: u64) {
         let request = &mut self.requests[number];
+        let client = Place::Client(request.client);
         if is_undecided(&answer) {
+            self.favourites.remove(&client);
             if matches!(answer, Err(Refusal::Uncertain)) {
                 self.coverage.mark(Mark::Uncertain);
             }
@@ -230,6 +257,7 @@ impl World {
             }
             return;
         }
+        self.favourites.insert(client, by);
         let news = !std::mem::replace(&mut request.answered, true);
         let (what, replaces) = (request.what.clone(), request.replaces);
         self.history.mix(&[number as u64, u64::from(attempt), u64::from(answer.is_ok())]);
