@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench soak fmt lint build deny fuzz needs
+.PHONY: help demo test bench soak mutants fmt lint build deny fuzz needs
 
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 # Tools that cargo installs for us stand in the build folder: nothing of the user's is touched.
@@ -14,9 +14,15 @@ export TIDEGATE_SHARED ?= $(abspath ..)/shared
 NEXTEST := 0.9.143
 DENY := 0.20.2
 FUZZ_SECONDS ?= 60
+# How many seeds of the simulator every `make test` plays, and from which one on.
+SEEDS ?= 1000
+FIRST_SEED ?= 1
+# How long `make soak` searches, in minutes, and from which seed on.
+SOAK_MINUTES ?= 60
+SOAK_SEED ?= $(shell date +%s)
 
 help: ## List what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: needs ## See it work: real runs on a pool that grows and shrinks, told as it goes (two minutes after the build)
 	cargo build --release --locked -p tidegate
@@ -28,6 +34,7 @@ test: needs $(TOOLS)/nextest lint ## Everything that must hold: format, lints, d
 	cargo build --locked --workspace --bins --tests
 	cargo test --locked --workspace --doc --quiet
 	cargo nextest run --locked --workspace --tests
+	$(TARGET)/debug/tidegate sim fuzz --seeds $(SEEDS) --first $(FIRST_SEED)
 
 lint: ## Format, lints and documentation, with warnings denied
 	cargo fmt --all --check
@@ -47,7 +54,11 @@ bench: ## Measure a real server; every figure is also written to target/bench/NA
 	cargo build --release --locked -p tidegate -p tidegate-bench
 	$(TARGET)/release/tidegate-bench $(ONLY)
 
-soak: build $(TOOLS)/nextest ## The long stories: crashes under load, for many minutes
+mutants: ## Switch known bugs on, one after another: the simulator must find each; prints how soon
+	cargo run --release --locked -p tidegate-sim --features mutants --example mutants
+
+soak: build $(TOOLS)/nextest ## Search for faults for an hour (SOAK_MINUTES): the simulator, then crashes of real processes
+	$(TARGET)/release/tidegate sim fuzz --minutes $(SOAK_MINUTES) --first $(SOAK_SEED)
 	TIDEGATE_BIN=$(TARGET)/release/tidegate cargo nextest run --locked --cargo-profile release --profile soak -p tidegate-tests
 
 deny: $(TOOLS)/deny ## Licences, bans and sources of all dependencies

@@ -44,13 +44,23 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 130' INT TERM
 
+# The process of a controller, by its number.
+process_of() { pgrep -f "^$tidegate controller run .*$home/data/c$1/controller.toml"; }
+steps_are_whole() {
+  diff <(grep -o '^step [0-9]*$' "$home/steps") <(seq -f 'step %g' 1 12)
+}
+leads_again() {
+  local standing
+  standing=$(value 'sum(c["leader"] for c in x["items"]), sum(c["heard"] for c in x["items"])' controller list)
+  [ "$standing" = "1 3" ] && [ "$(value 'next(c["id"] for c in x["items"] if c["leader"])' controller list)" != "$leader" ]
+}
+
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
-heading "1. A server, and two pools of nodes"
-export TIDEGATE_SERVER=http://127.0.0.1:$(free_port)
-say "One program: the controller with its durable log, and nodes that it starts when there is work."
-printf '  %s$ tidegate up --data %s --http %s &%s\n' "$dim" "$home/data" "${TIDEGATE_SERVER#http://}" "$plain"
-"$tidegate" up --data "$home/data" --http "${TIDEGATE_SERVER#http://}" >"$home/server.log" 2>&1 &
+heading "1. Three controllers, and two pools of nodes"
+say "One program: three controllers that agree on one log, and nodes that they start when there is work."
+printf '  %s$ tidegate up --controllers 3 --data %s &%s\n' "$dim" "$home/data" "$plain"
+"$tidegate" up --controllers 3 --data "$home/data" --http "127.0.0.1:$(free_port)" >"$home/server.log" 2>&1 &
 server=$!
 if ! within 30 "$tidegate" status; then
   echo "the server does not answer; its log:" >&2
@@ -76,7 +86,27 @@ check "the model was downloaded, with a weight for each feature" python3 -c "$go
 learned='import json, sys; h = json.load(open(sys.argv[1]))["history"]; assert h[-1]["loss"] < h[0]["loss"] / 1.05'
 check "its loss went down from the first epoch to the last" python3 -c "$learned" "$metrics"
 
-heading "3. A run that fails"
+heading "3. The leading controller is killed in the middle of a run"
+say "Twelve steps of half a second, followed as they are printed; and kill -9 for whichever controller leads."
+"$tidegate" submit demo/jobs/steps.yml --name steps --stream >"$home/steps" 2>&1 &
+streaming=$!
+within 20 grep -q "step 3" "$home/steps" || true
+leader=$(value 'next(c["id"] for c in x["items"] if c["leader"])' controller list)
+process=$(process_of "$leader")
+say "Controller $leader leads, as process $process:"
+printf '  %s$ kill -9 %s%s\n' "$dim" "$process" "$plain"
+kill -KILL "$process"
+code=0
+wait $streaming || code=$?
+sed 's/^/    /' "$home/steps"
+check "the stream went on to its end: every step once, in order" steps_are_whole
+check "the run ended well, and in one attempt" test "$(value 'x["state"], len(x["attempts"])' run show steps)" = "Completed 1"
+within 20 leads_again || true
+show controller list
+check "another controller leads, and the one that was killed is back" leads_again
+say "What that costs is measured by \`make bench ONLY=failover\`: from the kill to the first start under the new leader."
+
+heading "4. A run that fails"
 show submit examples/failing.yml --set compute=small --name broken --stream
 check "--stream ends with exit code 1" test "$code" = 1
 show run show broken
@@ -84,7 +114,7 @@ check "the run is Failed, with its program's exit code 42" test "$(value 'x["sta
 show run logs broken
 check "its log is kept" grep -q "no such column: price" <<<"$output"
 
-heading "4. A run over quota, which says so"
+heading "5. A run over quota, which says so"
 show submit demo/jobs/patient.yml --name patient
 explained() { show run explain patient >"$home/explained"; grep -qi quota <<<"$output"; }
 within 10 explained || true
@@ -96,7 +126,7 @@ show quota set standardFSv2Family 4
 show run wait patient
 check "it ran once the quota allowed it" state_is patient Completed
 
-heading "5. A run that is cancelled"
+heading "6. A run that is cancelled"
 show submit demo/jobs/endless.yml --name endless
 within 20 state_is endless Running || true
 show run cancel endless
@@ -105,7 +135,7 @@ check "waiting for it ends with exit code 5" test "$code" = 5
 show run logs endless
 check "the command was told to stop, and had time to say so" grep -q "told to stop" <<<"$output"
 
-heading "6. Eight short runs: the pool grows, then shrinks to nothing"
+heading "7. Eight short runs: the pool grows, then shrinks to nothing"
 for number in 1 2 3 4 5 6 7 8; do
   "$tidegate" submit demo/jobs/short.yml --name "short-$number" >/dev/null
 done
@@ -122,10 +152,10 @@ empty() { [ "$(nodes_of small)" = 0 ]; }
 check "the pool shrank to nothing once they were idle" within 30 empty
 show node list
 
-heading "7. What happened"
+heading "8. What happened"
 show run list
 states='sum(r["state"] == "Completed" for r in x["items"]), *sorted(r["state"] for r in x["items"] if r["state"] != "Completed")'
-check "ten runs completed, one was cancelled, one failed" test "$(value "$states" run list)" = "10 Canceled Failed"
+check "eleven runs completed, one was cancelled, one failed" test "$(value "$states" run list)" = "11 Canceled Failed"
 stop_server
 check "nothing of it runs any more" test -z "$(ours)"
 
