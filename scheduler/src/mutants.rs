@@ -50,8 +50,8 @@ pub enum Mutant {
     AcknowledgeUncommitted,
     /// A run whose last waiting element is cancelled is not ended.
     CancelForgetsToEnd,
-    /// A client is answered for the entry at its index, whoever wrote it.
-    ReplyByIndexAlone,
+    /// A client whose entry was on its way when leadership was lost hears that it is done.
+    ReplyDespiteLoss,
     /// A snapshot takes the state's place, and the index stays.
     KeepOldIndex,
     /// A pool counts a new run twice.
@@ -92,7 +92,7 @@ impl Mutant {
         Mutant::DependOnReplica,
         Mutant::AcknowledgeUncommitted,
         Mutant::CancelForgetsToEnd,
-        Mutant::ReplyByIndexAlone,
+        Mutant::ReplyDespiteLoss,
         Mutant::KeepOldIndex,
         Mutant::MiscountOpenRuns,
         Mutant::RetryForever,

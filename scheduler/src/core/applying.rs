@@ -33,11 +33,7 @@ impl Core {
     fn follow_up(&mut self, index: u64, term: u64, changes: Changes) {
         self.effects.extend(changes.events.into_iter().map(|event| Effect::Record(Box::new(event))));
         // By term too: another leader's entry may stand where ours was to be.
-        let key = match mutants::is(Mutant::ReplyByIndexAlone) {
-            false => (index, term),
-            true => self.in_flight.keys().copied().find(|(at, _)| *at == index).unwrap_or((index, term)),
-        };
-        let mut clients = self.in_flight.remove(&key).unwrap_or_default().into_iter();
+        let mut clients = self.in_flight.remove(&(index, term)).unwrap_or_default().into_iter();
         if self.leading.is_none() {
             return;
         }

@@ -2,7 +2,7 @@
 
 use super::Core;
 use crate::command::Observation;
-use crate::effect::Effect;
+use crate::effect::{Effect, Outcome};
 use crate::ids::PoolId;
 use crate::message::ToWorker;
 use crate::mutants::{self, Mutant};
@@ -64,7 +64,11 @@ impl Core {
         let in_flight = std::mem::take(&mut self.in_flight).into_values().flatten();
         let proposed = in_flight.map(|(_, token)| (token, Refusal::Uncertain));
         let replies = not_proposed.chain(proposed);
-        self.effects.extend(replies.map(|(token, refusal)| Effect::Reply { token, result: Err(refusal) }));
+        let result = |refusal| match refusal == Refusal::Uncertain && mutants::is(Mutant::ReplyDespiteLoss) {
+            false => Err(refusal),
+            true => Ok(Outcome::Done),
+        };
+        self.effects.extend(replies.map(|(token, refusal)| Effect::Reply { token, result: result(refusal) }));
     }
 
     pub(super) fn mark_all(&mut self) {
