@@ -48,7 +48,8 @@ impl Index {
             Touched::Controllers => {}
             Touched::Quota => {
                 // Pools wait for room in it for what is queued, and to come up to their minimum.
-                let below = state.pools().filter(|(_, pool)| pool.nodes < pool.settings.min_instances);
+                let serving = |id| self.nodes.pool(id).map_or(0, PoolNodes::serving);
+                let below = state.pools().filter(|(id, pool)| serving(*id) < pool.settings.min_instances);
                 self.dirty.extend(below.map(|(id, _)| id));
                 self.dirty.extend(self.queues.keys());
             }
