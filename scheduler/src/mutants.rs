@@ -40,8 +40,8 @@ pub enum Mutant {
     SnapshotOffByOne,
     /// The index does not look again at a run that is tried again.
     IndexForgetsRetry,
-    /// The planner forgets a pool that it could not finish.
-    ForgetUnfinished,
+    /// The index does not look again at a node on which an attempt ended.
+    IndexForgetsNode,
     /// A release is decided, and no provider told.
     ForgetRelease,
     /// Every second replica applies an entry's commands in another order.
@@ -87,7 +87,7 @@ impl Mutant {
         Mutant::NeverStepDown,
         Mutant::SnapshotOffByOne,
         Mutant::IndexForgetsRetry,
-        Mutant::ForgetUnfinished,
+        Mutant::IndexForgetsNode,
         Mutant::ForgetRelease,
         Mutant::DependOnReplica,
         Mutant::AcknowledgeUncommitted,

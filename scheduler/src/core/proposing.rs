@@ -102,9 +102,7 @@ impl Core {
         let situation =
             Situation { state: &self.state, now, silent, drain: self.drain, limits: &self.limits };
         let plan = plan::plan(&situation, &mut self.index, &dirty);
-        if !mutants::is(Mutant::ForgetUnfinished) {
-            plan.unfinished.into_iter().for_each(|pool| self.index.mark(pool));
-        }
+        plan.unfinished.into_iter().for_each(|pool| self.index.mark(pool));
         self.look_again = [self.look_again, plan.look_again].into_iter().flatten().min();
         plan.commands.into_iter().map(Command::Plan).collect()
     }

@@ -102,7 +102,9 @@ impl State {
             }
             node.attempts.remove(&fence);
             node.since = self.now;
-            at.touch(Touched::Node(attempt.node));
+            if !mutants::is(Mutant::IndexForgetsNode) {
+                at.touch(Touched::Node(attempt.node));
+            }
         }
         Some(attempt)
     }
