@@ -23,6 +23,7 @@ const EXAMPLES: &str = "\
 Examples:
   tidegate sim fuzz --seeds 1000                    seeds 0 to 999, on all cores
   tidegate sim fuzz --seeds 1000 --first 5000000    others
+  tidegate sim fuzz --minutes 60 --first 1000000    as many as an hour has time for
   tidegate sim fuzz --seeds 200 --without disk.bit-rot,disk.lost
 
 Each seed plays a whole cluster, with everything that may go wrong, in virtual time. A failure is
@@ -36,8 +37,16 @@ Exit codes: 0 every promise was kept; of the first seed that failed 127 crashed,
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Fuzz {
     /// How many seeds
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    seeds: u64,
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u64).range(1..),
+        required_unless_present = "minutes"
+    )]
+    seeds: Option<u64>,
+    /// For how long new seeds are begun; without --seeds as many as there is time for
+    #[arg(long, value_name = "M", value_parser = clap::value_parser!(u64).range(1..))]
+    minutes: Option<u64>,
     /// The first one
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     first: u64,
@@ -76,10 +85,10 @@ struct Failed {
 impl Fuzz {
     pub(crate) fn run(self, format: Format) -> Result<(), Failure> {
         let options = self.left_out.options()?;
-        let whole = self.seeds >= WHOLE && options == Options::default();
+        let usual = options == Options::default();
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let threads = self.threads.map_or_else(cores, usize::from);
-        let sweep = Arc::new(Sweep::new(self.first, self.seeds, options));
+        let sweep = Arc::new(Sweep::new(self.first, self.seeds.unwrap_or(u64::MAX), options));
         let interrupted = stop_on_interrupt(&sweep)?;
         let begun = Instant::now();
         let (told, played) = channel();
@@ -101,7 +110,7 @@ impl Fuzz {
         if interrupted.load(Ordering::Relaxed) {
             return Err(Failure::Interrupted);
         }
-        match tally.exit_code(whole) {
+        match tally.exit_code(usual && tally.plays >= WHOLE) {
             0 => Ok(()),
             code => Err(ended(code)),
         }
@@ -110,7 +119,11 @@ impl Fuzz {
     fn add_up(&self, played: &Receiver<Played>, sweep: &Sweep, begun: Instant) -> Tally {
         let mut tally = Tally::default();
         let mut tell = begun + TELL;
+        let end = self.minutes.map(|minutes| begun + Duration::from_secs(60 * minutes));
         loop {
+            if end.is_some_and(|end| end <= Instant::now()) {
+                sweep.stop();
+            }
             match played.recv_timeout(tell.saturating_duration_since(Instant::now())) {
                 Ok(played) => {
                     if !played.verdict.is_kept() {
@@ -122,7 +135,8 @@ impl Fuzz {
                     tally.add(played);
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    note(format_args!("{} of {}: {tally}, after {}", tally.plays, self.seeds, took(begun)));
+                    let of = self.seeds.map(|seeds| format!(" of {seeds}")).unwrap_or_default();
+                    note(format_args!("{}{of}: {tally}, after {}", tally.plays, took(begun)));
                     tell = Instant::now() + TELL;
                 }
                 Err(RecvTimeoutError::Disconnected) => return tally,
