@@ -1,11 +1,7 @@
 //! The leader is lost again and again while 100,000 runs wait and runs are started all the time: another one takes over,
 //! and the figures are printed.
 
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use tidegate_tests::{
@@ -37,23 +33,12 @@ fn a_leader_killed_or_stopped_ten_times_with_100_000_runs_queued_loses_and_doubl
     let model = ClientModel::new(callers.collect(), tally, "front")
         .pool("front")
         .pause(Duration::from_millis(100));
-    let stop = AtomicBool::new(false);
-    thread::scope(|scope| -> Result<()> {
-        let clients = scope.spawn(|| model.submit_until(&stop, 2));
-        let mut all = || -> Result<()> {
-            for fault in [Fault::Kill, Fault::Stop] {
-                let mut took = Vec::new();
-                for _ in 0..TIMES {
-                    took.push(fail_over(&mut replicas, &mut backlog, fault)?);
-                }
-                tell(fault, &took);
-            }
-            Ok(())
-        };
-        let failed_over = all();
-        stop.store(true, Ordering::Release);
-        clients.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        failed_over
+    model.submit_during(2, || {
+        for fault in [Fault::Kill, Fault::Stop] {
+            let took = (0..TIMES).map(|_| fail_over(&mut replicas, &mut backlog, fault));
+            tell(fault, &took.collect::<Result<Vec<_>>>()?);
+        }
+        Ok(())
     })?;
 
     let caller = replicas.caller(replicas.leader()?.at);

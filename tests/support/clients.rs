@@ -1,10 +1,6 @@
 //! The clients of the rig with a real server: what they remember is what it says.
 
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
-    time::Duration,
-};
+use std::time::Duration;
 
 use anyhow::Result;
 use tidegate_tests::{
@@ -25,24 +21,13 @@ fn clients_remember_what_a_server_promised_that_crashes() -> Result<()> {
     let model = ClientModel::new(vec![caller.clone().patience(Duration::from_secs(2))], tally, "it")
         .arrays_of(2)
         .pause(Duration::from_millis(20));
-    let stop = AtomicBool::new(false);
-    let more = |than: usize| {
-        wait::until_value("more runs to be acknowledged", || Ok(model.acknowledged()), |now| *now > than)
-    };
-    thread::scope(|scope| -> Result<()> {
-        let clients = scope.spawn(|| model.submit_until(&stop, 2));
-        let mut crash = || -> Result<()> {
-            for _ in 0..2 {
-                more(model.acknowledged() + 5)?;
-                cluster.kill_controller()?;
-                cluster.restart()?;
-            }
-            more(model.acknowledged() + 5).map(drop)
-        };
-        let crashed = crash();
-        stop.store(true, Ordering::Release);
-        clients.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        crashed
+    model.submit_during(2, || {
+        for _ in 0..2 {
+            model.wait_for_more(5)?;
+            cluster.kill_controller()?;
+            cluster.restart()?;
+        }
+        model.wait_for_more(5)
     })?;
     model.wait_for_all(&caller, wait::DEADLINE)?;
     let verdict = model.verdict(&caller, Demand::Once)?;

@@ -1,6 +1,7 @@
 //! Clients that submit all the time to any of several servers, and remember what they were told.
 
 use std::{
+    panic::{self, AssertUnwindSafe},
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -167,6 +168,33 @@ impl ClientModel {
             }
         });
         Ok(())
+    }
+
+    /// So many clients submit while something is done; what that gives is given.
+    ///
+    /// # Errors
+    /// As [`ClientModel::submit_until`], or what is done fails.
+    pub fn submit_during<T>(&self, clients: usize, done: impl FnOnce() -> Result<T>) -> Result<T> {
+        let stop = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let submitting = scope.spawn(|| self.submit_until(&stop, clients));
+            // A story that panics must not leave its clients at it: the scope would wait for them for ever.
+            let done = panic::catch_unwind(AssertUnwindSafe(done));
+            stop.store(true, Ordering::Release);
+            let submitted = submitting.join().unwrap_or_else(|panic| panic::resume_unwind(panic));
+            let done = done.unwrap_or_else(|panic| panic::resume_unwind(panic))?;
+            submitted.map(|()| done)
+        })
+    }
+
+    /// Waits until so many more are acknowledged than now.
+    ///
+    /// # Errors
+    /// They are not in time.
+    pub fn wait_for_more(&self, count: usize) -> Result<()> {
+        let wanted = self.acknowledged() + count;
+        let acknowledged = || Ok(self.acknowledged());
+        wait::until_value("more runs to be acknowledged", acknowledged, |now| *now >= wanted).map(drop)
     }
 
     /// Submits so many runs, by so many clients, and returns when all are acknowledged or given up.
