@@ -72,6 +72,7 @@ impl Core {
         moment: Moment,
     ) -> Result<Core, ConsensusError> {
         let Loaded { state, index } = loaded;
+        let newest = restored.point.index;
         let mut core = Core {
             limits,
             id: member.id,
@@ -83,7 +84,7 @@ impl Core {
             moment,
             cards: BTreeMap::new(),
             reads: Reads::new(member.id, moment),
-            snapshots: Snapshots::default(),
+            snapshots: Snapshots::after(newest),
             waiting: VecDeque::new(),
             in_flight: BTreeMap::new(),
             leading: None,

@@ -12,10 +12,17 @@ pub(crate) struct Snapshots {
     entries: u64,
     bytes: u64,
     running: bool,
+    /// Where the newest one on the disk stands.
+    newest: u64,
     arrived: Option<Box<Loaded>>,
 }
 
 impl Snapshots {
+    /// Of a member that starts from a snapshot, or from none.
+    pub(super) fn after(newest: u64) -> Snapshots {
+        Snapshots { newest, ..Snapshots::default() }
+    }
+
     pub(super) fn grew(&mut self, bytes: u64) {
         self.entries += 1;
         self.bytes += bytes;
@@ -41,9 +48,13 @@ impl Core {
 
     pub(crate) fn snapshot_saved(&mut self, point: SnapshotPoint) {
         self.snapshots.running = false;
-        let index = point.index;
+        // The log stays from the one before on: if the newest cannot be read back, that one will do.
+        let newest = self.snapshots.newest.max(point.index);
+        let index = std::mem::replace(&mut self.snapshots.newest, newest).min(point.index);
         self.consensus.saved(point);
-        self.effects.push_back(Effect::Compact { index });
+        if index > 0 {
+            self.effects.push_back(Effect::Compact { index });
+        }
     }
 
     /// The next one is due at once: the log must not grow for ever because a disk was full for a moment.
@@ -72,6 +83,7 @@ impl Core {
             self.index = index;
         }
         (self.snapshots.entries, self.snapshots.bytes) = (0, 0);
+        self.snapshots.newest = self.snapshots.newest.max(point.index);
         self.effects.push_back(Effect::Installed { index: point.index });
         self.effects.push_back(Effect::Members);
     }
