@@ -11,6 +11,7 @@ use crate::random::Random;
 use tidegate_scheduler::consensus::Restored;
 use tidegate_scheduler::controllers::ControllerCard;
 use tidegate_scheduler::ids::ControllerId;
+use tidegate_scheduler::message::FromWorker;
 use tidegate_scheduler::{Core, Effect, Input, Loaded, Member, State};
 
 /// How many messages wait for one that stands still; the rest is lost.
@@ -149,7 +150,11 @@ impl World {
             ToController::LinkDown { node, machine, link } => self.link_down(to, node, machine, link),
             ToController::Worker { node, machine, link, message } => {
                 if controller.links.get(&node) == Some(&(machine, link)) {
+                    let ended = matches!(*message, FromWorker::Ended(_));
                     self.step(to, Input::Worker { node, message: *message });
+                    if ended {
+                        self.condemn(to, machine);
+                    }
                 }
             }
             ToController::Ask { call } => self.answer_call(to, *call),

@@ -8,7 +8,7 @@ use crate::faults::{Fault, FaultKind};
 use crate::network::{Block, Place, Side};
 use crate::random::Random;
 use crate::worker::Worker;
-use tidegate_scheduler::{Input, ProviderEvent};
+use tidegate_scheduler::Input;
 
 /// Controllers' numbers never come to this in a play.
 const NUMBERS: u64 = 64;
@@ -248,10 +248,11 @@ impl World {
                 self.arm_cloud();
             }
             FaultKind::Condemned => {
-                let node = self.machines.get(&id)?.worker.node();
-                let event = ProviderEvent::Failed { reason: "its host is to be retired".into() };
-                let leader = self.leader()?;
-                self.step(leader, Input::Provider { node, event });
+                self.machines.get_mut(&id)?.condemned = true;
+                if random.flip() {
+                    let leader = self.leader()?;
+                    self.condemn(leader, id);
+                }
             }
             FaultKind::Zombie => self.cut(fault, alone, World::controller_places(), true),
             FaultKind::LoseLeaderLink => {

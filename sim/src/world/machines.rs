@@ -9,6 +9,7 @@ use crate::coverage::Mark;
 use crate::worker::{Act, Worker};
 use std::collections::BTreeMap;
 use tidegate_scheduler::ids::NodeId;
+use tidegate_scheduler::{Input, ProviderEvent};
 
 /// A VM whose worker has started.
 pub(crate) struct Machine {
@@ -18,6 +19,8 @@ pub(crate) struct Machine {
     /// It stands still; what comes waits.
     pub(crate) paused: bool,
     pub(crate) inbox: Vec<ToMachine>,
+    /// Its provider retires it at the moment at which it next reports an end.
+    pub(crate) condemned: bool,
     /// Its links, by controller.
     pub(crate) links: BTreeMap<u64, Link>,
 }
@@ -48,7 +51,14 @@ impl World {
         let now = self.now();
         self.say(|| format!("VM {vm} for {node} is up"));
         let worker = Worker::new(node, self.random.bits(), now);
-        let machine = Machine { worker, on: true, paused: false, inbox: Vec::new(), links: BTreeMap::new() };
+        let machine = Machine {
+            worker,
+            on: true,
+            paused: false,
+            inbox: Vec::new(),
+            condemned: false,
+            links: BTreeMap::new(),
+        };
         self.machines.insert(vm, machine);
         self.engine.after(Micros(1), Happening::Machine { machine: vm, what: ToMachine::Beat });
     }
@@ -130,6 +140,16 @@ impl World {
         };
         let acts = machine.worker.hear(now, controller, message, &mut fate);
         self.act(id, acts);
+    }
+
+    /// The provider retires a node that runs: right behind what its worker has just said to this controller.
+    pub(super) fn condemn(&mut self, controller: u64, id: u64) {
+        let Some(machine) = self.machines.get_mut(&id) else { return };
+        if std::mem::take(&mut machine.condemned) {
+            let node = machine.worker.node();
+            let event = ProviderEvent::Failed { reason: "its host is to be retired".into() };
+            self.step(controller, Input::Provider { node, event });
+        }
     }
 
     /// Does what a worker says.
