@@ -11,9 +11,9 @@ impl World {
         self.note_written(id, effects);
         let Some(controller) = self.controllers.get_mut(&id) else { return };
         let Some(core) = &controller.core else { return };
-        let installed = effects.iter().rev().find_map(|effect| match effect {
-            Effect::Installed { index } => Some(*index),
-            _ => None,
+        let installed = effects.iter().rev().find_map(|effect| {
+            let Effect::Installed { index } = effect else { return None };
+            Some(*index)
         });
         let from = installed.unwrap_or(controller.observed).max(controller.observed);
         let to = core.state().applied();

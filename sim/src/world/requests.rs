@@ -263,10 +263,8 @@ impl World {
         self.history.mix(&[number as u64, u64::from(attempt), u64::from(answer.is_ok())]);
         self.say(|| format!("client hears ({number}) from {by}: {answer:?}"));
         if let CallKind::Command { key, command } = what {
-            let run = match &*command {
-                ClientCommand::Submit(submit) => Some(submit.name.as_str()),
-                _ => None,
-            };
+            let run =
+                if let ClientCommand::Submit(submit) = &*command { Some(submit.name.as_str()) } else { None };
             self.visible.told(key, run, &answer, &self.reference, &mut self.found);
             self.note_answer(&command, &answer);
             if news && let Ok(Outcome::Controller { id }) = answer {

@@ -105,6 +105,13 @@ fn voters(ids: &[u64]) -> Vec<(u64, String)> {
     ids.iter().map(|id| (*id, "voter".to_owned())).collect()
 }
 
+fn are_private(home: &Home, names: &[&str]) {
+    for name in names {
+        let mode = fs::metadata(home.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
 #[test]
 fn controllers_come_lead_and_go() {
     let home = Home::new();
@@ -112,13 +119,7 @@ fn controllers_come_lead_and_go() {
     let done =
         home.run(&format!("controller init --cluster sea --out b {} {} {} -o json", at[0], at[1], at[2]));
     assert_eq!(done.json().as_array().map(Vec::len), Some(3), "{done:?}");
-    for name in ["b/c1.join", "b/c3.token"] {
-        assert_eq!(
-            fs::metadata(home.path().join(name)).unwrap().permissions().mode() & 0o777,
-            0o600,
-            "{name}"
-        );
-    }
+    are_private(&home, &["b/c1.join", "b/c3.token"]);
     let again = home.run(&format!("controller init --out b {}", at[0]));
     assert!(again.code == 2 && again.err.contains("is there already"), "{again:?}");
     let token = fs::read_to_string(home.path().join("b/c1.token")).unwrap();
