@@ -197,9 +197,10 @@ impl Controller {
         self.0.core.send(LongestStep).await.map_err(|_| Stopping)
     }
 
-    /// Waits until history holds all that was answered before.
-    pub async fn settle_history(&self) -> Result<(), Stopping> {
-        self.0.history_actor.send(Settle).await.map(drop).map_err(|_| Stopping)
+    /// Waits until history holds all that was answered before; `false` when it cannot now: its disk is full, or what
+    /// came before is being copied.
+    pub async fn settle_history(&self) -> Result<bool, Stopping> {
+        self.0.history_actor.send(Settle).await.map_err(|_| Stopping)
     }
 
     /// The blobs, as controllers keep them together.

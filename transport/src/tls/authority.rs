@@ -21,8 +21,9 @@ use crate::error::TlsError;
 
 const CERT_FILE: &str = "ca.pem";
 const KEY_FILE: &str = "ca.key";
-/// Certificates start this much earlier than they are made, for clocks that are behind.
-const CLOCK_SKEW: Duration = Duration::from_secs(300);
+/// Certificates start this much earlier than they are made: a machine whose clock is behind by hours is of the cluster
+/// all the same.
+const CLOCK_SKEW: Duration = Duration::from_secs(86_400);
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 const CA_YEARS: u32 = 20;
 
@@ -36,7 +37,7 @@ pub struct Validity {
 }
 
 impl Validity {
-    /// From now (less five minutes, for clocks that are behind) for `duration`, at most twenty years.
+    /// From now (less a day, for clocks that are behind) for `duration`, at most twenty years.
     pub fn lasting(duration: Duration) -> Self {
         let now = SystemTime::now();
         Self { not_before: now - CLOCK_SKEW, not_after: now + duration.min(YEAR * CA_YEARS) }
