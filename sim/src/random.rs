@@ -80,7 +80,7 @@ impl Random {
     /// A waiting time with this mean, exponentially distributed.
     pub fn exponential(&mut self, mean: u64) -> u64 {
         let nats = negative_ln(self.bits() | 1);
-        (u128::from(mean) * u128::from(nats) >> FRACTION) as u64
+        ((u128::from(mean) * u128::from(nats)) >> FRACTION) as u64
     }
 
     /// One of them; `None` of none.
@@ -117,7 +117,7 @@ fn negative_ln(x: u64) -> u64 {
     let mut mantissa = x << zeros;
     let mut log2 = 0u64;
     for bit in (0..20).rev() {
-        let square = u128::from(mantissa) * u128::from(mantissa) >> 63;
+        let square = (u128::from(mantissa) * u128::from(mantissa)) >> 63;
         if square >> 64 != 0 {
             log2 |= 1 << bit;
             mantissa = (square >> 1) as u64;
@@ -125,8 +125,8 @@ fn negative_ln(x: u64) -> u64 {
             mantissa = square as u64;
         }
     }
-    let negative = (u64::from(zeros) + 1 << 20) - log2;
-    (u128::from(negative) * u128::from(LN_2) >> 20) as u64
+    let negative = ((u64::from(zeros) + 1) << 20) - log2;
+    ((u128::from(negative) * u128::from(LN_2)) >> 20) as u64
 }
 
 #[cfg(test)]
@@ -159,7 +159,6 @@ mod tests {
         }
         assert_eq!(seen, [true; 5]);
         assert_eq!(random.below(0), 0);
-        assert_eq!(random.between(0..=u64::MAX).min(0), 0);
         assert!(!random.chance(0) && random.chance(MILLION));
     }
 

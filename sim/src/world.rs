@@ -188,7 +188,7 @@ impl World {
         let leader = self.leader().map(|id| (id, self.controllers[&id].life));
         self.vms.look(now, leader, self.reference.state(), &self.cloud, &mut self.coverage);
         self.found.extend(self.vms.broken(now));
-        if now.0 / 1_000_000 % 15 == 0 {
+        if (now.0 / 1_000_000).is_multiple_of(15) {
             self.exchange_cards();
         }
         self.look_for_idlers(leader);

@@ -17,23 +17,14 @@ pub(crate) fn message(from: &Controller, message: &PeerMessage, found: &mut Vec<
         ));
     };
     let PeerMessage { kind, term, to, index, reject, .. } = message;
+    let voted = |whom| synced.term > *term || (synced.term == *term && synced.vote == whom);
     match kind {
-        PeerMessageKind::RequestVoteResponse if !reject => {
-            let kept = synced.term > *term || (synced.term == *term && synced.vote == *to);
-            if !kept {
-                broken(format!("votes for {to} in term {term}"));
-            }
+        PeerMessageKind::RequestVoteResponse if !reject && !voted(*to) => {
+            broken(format!("votes for {to} in term {term}"));
         }
-        PeerMessageKind::RequestVote => {
-            let kept = synced.term > *term || (synced.term == *term && synced.vote == id);
-            if !kept {
-                broken(format!("stands for election in term {term}"));
-            }
-        }
-        PeerMessageKind::AppendResponse if !reject => {
-            if from.disk.last() < *index || synced.term < *term {
-                broken(format!("acknowledges entry {index} in term {term}"));
-            }
+        PeerMessageKind::RequestVote if !voted(id) => broken(format!("stands for election in term {term}")),
+        PeerMessageKind::AppendResponse if !reject && (from.disk.last() < *index || synced.term < *term) => {
+            broken(format!("acknowledges entry {index} in term {term}"));
         }
         _ => {}
     }

@@ -124,7 +124,7 @@ impl World {
     fn hear(&mut self, id: u64, controller: u64, link: u64, message: tidegate_scheduler::message::ToWorker) {
         let now = self.now();
         let Some(machine) = self.machines.get_mut(&id) else { return };
-        if !machine.links.get(&controller).is_some_and(|known| known.number == link) {
+        if machine.links.get(&controller).is_none_or(|known| known.number != link) {
             return;
         }
         let (seed, mix, healed) = (self.swarm.seed, &self.swarm.mix, self.healed);
