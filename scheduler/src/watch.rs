@@ -52,6 +52,11 @@ impl Watch {
         self.silent.remove(&node)
     }
 
+    /// Nobody listened for a while: each node is believed again, as by a new leader.
+    pub fn stood_still(&mut self, now: Millis) {
+        self.heard.values_mut().for_each(|heard| *heard = now);
+    }
+
     /// A node said what it has.
     pub fn attached(&mut self, node: NodeId) {
         self.attached.insert(node);

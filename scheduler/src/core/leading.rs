@@ -87,6 +87,10 @@ impl Core {
         let Some(leading) = self.leading.as_mut().filter(|leading| leading.next_watch <= now) else {
             return;
         };
+        // So late that this process stood still: what workers said meanwhile waits to be read.
+        if now.since(leading.next_watch) > self.limits.lease {
+            self.watch.stood_still(now);
+        }
         leading.next_watch = now.after(self.limits.watch_every);
         let expired = self.watch.expire(&self.state, now, cluster_now, &self.limits);
         self.watch.forget_gone(&self.state);
