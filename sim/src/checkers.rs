@@ -4,7 +4,9 @@ mod allocations_fit;
 mod index_is_derived;
 mod no_run_is_lost;
 mod one_attempt_is_accepted;
+mod order_is_kept;
 mod plan_is_repeatable;
+mod pools_keep_their_bounds;
 mod quota_is_kept;
 mod state_is_whole;
 mod states_follow_the_graph;
@@ -15,6 +17,7 @@ pub(crate) mod committed_is_durable;
 pub(crate) mod one_leader_a_term;
 pub(crate) mod promises_are_durable;
 pub(crate) mod replicas_agree;
+pub(crate) mod silence_is_real;
 pub(crate) mod vms_are_known;
 
 pub(crate) use index_is_derived::compare as compare_index;
@@ -52,6 +55,8 @@ pub(crate) fn all() -> Vec<Box<dyn Checker>> {
     vec![
         Box::new(plan_is_repeatable::PlanIsRepeatable),
         Box::new(quota_is_kept::QuotaIsKept),
+        Box::new(pools_keep_their_bounds::PoolsKeepTheirBounds),
+        Box::new(order_is_kept::OrderIsKept),
         Box::new(allocations_fit::AllocationsFit::default()),
         Box::new(no_run_is_lost::NoRunIsLost::default()),
         Box::new(states_follow_the_graph::StatesFollowTheGraph::default()),

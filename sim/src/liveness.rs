@@ -3,6 +3,7 @@
 
 mod a_leader_leads;
 mod all_is_answered;
+mod all_is_given_back;
 mod machines_are_needed;
 mod nothing_admissible_idles;
 mod replicas_catch_up;
@@ -25,6 +26,11 @@ pub(crate) trait Demand {
     fn justified(&self, _: &World) -> Option<String> {
         None
     }
+}
+
+/// What a drained cluster must come to.
+pub(crate) fn drained() -> Vec<Box<dyn Demand>> {
+    vec![Box::new(a_leader_leads::ALeaderLeads), Box::new(all_is_given_back::AllIsGivenBack)]
 }
 
 /// All of them.

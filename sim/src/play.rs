@@ -95,7 +95,14 @@ fn judge(world: &mut World) -> Verdict {
     if world.found.is_empty() {
         world.heal();
     }
-    let stuck = if world.found.is_empty() { rest(world) } else { Vec::new() };
+    let mut stuck = if world.found.is_empty() { rest(world, liveness::all()) } else { Vec::new() };
+    if world.found.is_empty()
+        && stuck.is_empty()
+        && let Some(force) = world.swarm.drains
+    {
+        world.drain(force);
+        stuck = rest(world, liveness::drained());
+    }
     if world.found.is_empty() && stuck.is_empty() {
         world.compare_all();
     }
@@ -107,9 +114,8 @@ fn judge(world: &mut World) -> Verdict {
 }
 
 /// Lets everything come to rest; what does not in time, and has no reason, is told.
-fn rest(world: &mut World) -> Vec<String> {
+fn rest(world: &mut World, mut demands: Vec<Box<dyn liveness::Demand>>) -> Vec<String> {
     let healed = world.now();
-    let mut demands = liveness::all();
     while world.now().since(healed) < REST {
         world.run_until(world.now().after(Micros::seconds(1)));
         if !world.found.is_empty() {

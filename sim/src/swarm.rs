@@ -38,6 +38,8 @@ pub struct Swarm {
     pub mix: Mix,
     /// The core's limits.
     pub limits: Limits,
+    /// Whether the cluster is drained when all has come to rest, and by force.
+    pub drains: Option<bool>,
     /// Whether limits on use are lifted before everything is to come to rest, so that all must end.
     pub lifts_limits: bool,
 }
@@ -75,8 +77,23 @@ impl Swarm {
         let mix = Mix::draw(&mut random);
         let limits = limits(&mut random);
         let lifts_limits = random.flip();
+        let drains = [None, None, Some(false), Some(true)][random.below(4) as usize];
         let kinds = on;
-        Swarm { seed, founders, safety, kinds, gaps, quality, speed, cloud, drift, mix, limits, lifts_limits }
+        Swarm {
+            seed,
+            founders,
+            safety,
+            kinds,
+            gaps,
+            quality,
+            speed,
+            cloud,
+            drift,
+            mix,
+            limits,
+            drains,
+            lifts_limits,
+        }
     }
 }
 
@@ -149,7 +166,11 @@ impl fmt::Display for Swarm {
         writeln!(f, "  disk {speed:?}")?;
         writeln!(f, "  cloud {cloud:?}")?;
         writeln!(f, "  clients {mix:?}")?;
-        writeln!(f, "  limits lifted at the end: {}", self.lifts_limits)?;
+        writeln!(
+            f,
+            "  limits lifted at the end: {}, drained then, by force: {:?}",
+            self.lifts_limits, self.drains
+        )?;
         writeln!(f, "  {limits:?}")?;
         write!(f, "  faults, with the mean time between two:")?;
         for (kind, gap) in &self.gaps {

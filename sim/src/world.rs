@@ -19,6 +19,7 @@ pub(crate) use requests::Request;
 
 use crate::checkers::acknowledged_is_visible::AcknowledgedIsVisible;
 use crate::checkers::one_leader_a_term::OneLeaderATerm;
+use crate::checkers::silence_is_real::SilenceIsReal;
 use crate::checkers::vms_are_known::VmsAreKnown;
 use crate::clock::Micros;
 use crate::cloud::Cloud;
@@ -35,8 +36,8 @@ use crate::reference::Reference;
 use crate::swarm::Swarm;
 use crate::workload::{self, Planned};
 use happening::{Call, Happening};
-use std::collections::{BTreeMap, BTreeSet};
-use tidegate_scheduler::consensus::Members;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use tidegate_scheduler::consensus::{Members, PeerMessage};
 use tidegate_scheduler::ids::ClientToken;
 
 /// For how long a leader must have led to have seen to everything.
@@ -73,6 +74,9 @@ pub(crate) struct World {
     cloud_at: Option<Micros>,
     pub(crate) visible: AcknowledgedIsVisible,
     one_leader: OneLeaderATerm,
+    silence: SilenceIsReal,
+    /// A few messages between controllers of long ago, to be said again.
+    old_messages: VecDeque<PeerMessage>,
     pub(crate) vms: VmsAreKnown,
     /// Looks, also while things fail, whether something is forgotten.
     idles: NothingAdmissibleIdles,
@@ -119,6 +123,8 @@ impl World {
             cloud_at: None,
             visible: AcknowledgedIsVisible::default(),
             one_leader: OneLeaderATerm::default(),
+            silence: SilenceIsReal::default(),
+            old_messages: VecDeque::new(),
             vms: VmsAreKnown::default(),
             idles: NothingAdmissibleIdles::default(),
             steady: None,

@@ -48,6 +48,8 @@ kinds! {
     Duplicate = "net.duplicate", Always, 0;
     /// They overtake each other.
     Reorder = "net.reorder", Always, 0;
+    /// Messages between controllers of long ago arrive once more.
+    Replay = "net.replay", AtMoments, 1;
     /// Some paths hold everything back for a while.
     Clog = "net.clog", AtMoments, 10;
     /// Paths are clogged one after another, and freed in another order.

@@ -26,7 +26,7 @@ pub(crate) struct NothingAdmissibleIdles {
 
 fn scan(world: &World, state: &State) -> Option<Admissible> {
     let leader = world.leader()?;
-    let core = world.controllers.get(&leader)?.core.as_ref()?;
+    let core = world.controllers.get(&leader)?.core.as_ref().filter(|core| !core.is_draining())?;
     for (id, run) in state.runs().iter().filter(|(_, run)| run.elements.waiting(1).count() > 0) {
         let Some(pool) = state.pool(run.pool).filter(|pool| !pool.deleting) else { continue };
         let needed = run.need.on(pool.capacity());

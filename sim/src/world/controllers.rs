@@ -150,6 +150,9 @@ impl World {
             ToController::LinkDown { node, machine, link } => self.link_down(to, node, machine, link),
             ToController::Worker { node, machine, link, message } => {
                 if controller.links.get(&node) == Some(&(machine, link)) {
+                    if controller.leads() {
+                        self.silence.heard(to, node, self.engine.now());
+                    }
                     let ended = matches!(*message, FromWorker::Ended(_));
                     self.step(to, Input::Worker { node, message: *message });
                     if ended {

@@ -8,13 +8,15 @@ use crate::controller::Status;
 use crate::coverage::Mark;
 use crate::network::Place;
 use crate::provider::Provider;
-use tidegate_scheduler::Effect;
 use tidegate_scheduler::consensus::PeerMessage;
 use tidegate_scheduler::ids::NodeId;
 use tidegate_scheduler::message::ToWorker;
+use tidegate_scheduler::{Effect, Input};
 
 /// How often a provider looks at what there is.
 const LOOK_EVERY: Micros = Micros::seconds(2);
+/// So many old messages are kept to be said again.
+const OLD_MESSAGES: usize = 64;
 /// How soon it looks when something changed.
 const LOOK_SOON: Micros = Micros::millis(10);
 
@@ -68,6 +70,8 @@ impl World {
         if let Some(sender) = self.controllers.get(&from) {
             promises_are_durable::message(sender, &message, &mut self.found);
         }
+        self.remember_message(&message);
+        self.note_unreachable(from, to);
         let arrivals = self.network.toss(now, Place::Controller(from), Place::Controller(to));
         let [first, second] = arrivals;
         if let Some(at) = second {
@@ -79,9 +83,32 @@ impl World {
         }
     }
 
+    /// Keeps one in a hundred, for later.
+    fn remember_message(&mut self, message: &PeerMessage) {
+        if self.random.chance(10_000) {
+            self.old_messages.push_back(message.clone());
+            if self.old_messages.len() > OLD_MESSAGES {
+                self.old_messages.pop_front();
+            }
+        }
+    }
+
+    /// A driver notices now and then that nobody is there.
+    fn note_unreachable(&mut self, from: u64, to: u64) {
+        let there = self.controllers.get(&to).is_some_and(|it| it.status != Status::Down);
+        let open = self.network.is_open(Place::Controller(from), Place::Controller(to));
+        if !(there && open) && self.random.chance(100_000) {
+            let Some(life) = self.controllers.get(&from).map(|it| it.life) else { return };
+            let what = ToController::Say { life, input: Box::new(Input::PeerUnreachable { peer: to }) };
+            self.engine.after(Micros::millis(2), Happening::Controller { to: from, what });
+        }
+    }
+
     fn begin_to_lead(&mut self, id: u64, term: u64) {
         self.coverage.mark(Mark::Elected);
         self.say(|| format!("controller {id} leads in term {term}"));
+        let now = self.now();
+        self.silence.leads(id, now);
         if let Some(controller) = self.controllers.get_mut(&id) {
             controller.provider = Some(Provider::default());
         }
@@ -117,7 +144,7 @@ impl World {
         self.engine.after(LOOK_EVERY, Happening::Controller { to: id, what: ToController::Look { life } });
         self.arm_cloud();
         for (node, event) in events {
-            self.step(id, tidegate_scheduler::Input::Provider { node, event });
+            self.step(id, Input::Provider { node, event });
         }
     }
 

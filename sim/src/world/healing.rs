@@ -1,12 +1,14 @@
 //! From the first phase to the second: a quorum is healed, its faults end for good, all others stay as they are.
 
 use super::World;
+use super::happening::ToController;
 use crate::clock::{Micros, TRUE_RATE};
 use crate::controller::Status;
 use crate::network::{Block, Place, Side};
 use crate::random::Random;
 use crate::worker::Act;
 use std::collections::BTreeSet;
+use tidegate_scheduler::Input;
 use tidegate_scheduler::command::{ClientCommand, PoolSettings, QuotaKey};
 use tidegate_scheduler::consensus::Members;
 
@@ -87,6 +89,17 @@ impl World {
         }
         for key in keys {
             self.ask_as_operator(ClientCommand::SetQuota { key, limit: None });
+        }
+    }
+
+    /// Every controller is told to give all nodes back, as it is when a cluster is stopped.
+    pub(crate) fn drain(&mut self, force: bool) {
+        let ids: Vec<u64> = self.core.iter().copied().collect();
+        for id in ids {
+            if let Some(life) = self.controllers.get(&id).map(|it| it.life) {
+                let input = Box::new(Input::Drain { force });
+                self.reach_controller(id, ToController::Say { life, input });
+            }
         }
     }
 

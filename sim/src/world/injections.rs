@@ -96,6 +96,18 @@ impl World {
                 self.cut(fault, from, to, false);
                 Some(format!("{client:?}"))
             }
+            FaultKind::Replay => {
+                let old: Vec<_> = self.old_messages.iter().filter(|_| random.flip()).cloned().collect();
+                let count = old.len();
+                for message in old {
+                    let (to, message) = (message.to, Box::new(message));
+                    self.engine.after(
+                        Micros(random.below(50_000)),
+                        Happening::Controller { to, what: ToController::Peer { message } },
+                    );
+                }
+                Some(format!("{count} old messages"))
+            }
             FaultKind::Clog | FaultKind::SwizzleClog => self.clog(fault, random),
             FaultKind::SlowLink => {
                 let id = self.pick_up(random)?;

@@ -65,7 +65,12 @@ impl World {
                 controller.terms.insert(entry.index, entry.term);
                 self.reference.wrote(entry, &mut self.found);
                 if let Some(core) = leading.filter(|core| core.term() == entry.term) {
-                    self.reference.planned(entry.index, entry.term, core.watch().silent());
+                    let limits = &self.swarm.limits;
+                    let now = self.engine.now();
+                    self.silence.proposes(id, entry, limits, now, &mut self.found);
+                    if !core.is_draining() {
+                        self.reference.planned(entry.index, entry.term, core.watch().silent());
+                    }
                 }
             }
         }
