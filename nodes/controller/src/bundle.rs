@@ -128,7 +128,8 @@ impl JoinBundle {
             return Err(unreadable(format!("it has {length} bytes")));
         }
         let text = fs::read_to_string(path).map_err(file("read", path))?;
-        toml::from_str(&text).map_err(|error| unreadable(error.to_string()))
+        // The message alone: the error itself would quote the line, which may be a key.
+        toml::from_str(&text).map_err(|error| unreadable(error.message().to_owned()))
     }
 
     /// Writes it as a file that its owner alone may read; one that is there is left as it is, and that is an error.
@@ -157,7 +158,12 @@ impl JoinBundle {
         ClusterCa::from_pem(&self.ca, &self.ca_key)?.save(&folder.tls())?;
         Identity::from_pem(&self.identity)?.save(&folder.tls().join("controller.pem"))?;
         member::write_peers(folder.path(), &self.peers)?;
-        let of = Membership { id: self.id, founders: self.founders.clone(), cluster: self.cluster.clone() };
+        let of = Membership {
+            id: self.id,
+            founders: self.founders.clone(),
+            cluster: self.cluster.clone(),
+            begun: false,
+        };
         member::write(folder.path(), &of)?;
         Ok(())
     }

@@ -49,12 +49,13 @@ impl Wiring {
                 // The entry by which the term began: what is fenced by later ones was decided in it.
                 tracing::info!(term, index = state.applied(), "this controller leads");
                 self.pools.lead(state);
+                self.places.follow(state, &self.peers, true);
             }
             Effect::Follow => {
                 tracing::info!("this controller no longer leads");
                 self.pools.follow();
             }
-            Effect::Members => self.places.follow(state, &self.peers),
+            Effect::Members => self.places.follow(state, &self.peers, self.pools.leads()),
             Effect::Installed { index } => self.copying.needed(index),
             Effect::Removed => self.removed.report(),
             Effect::Readable { token } => return Some(Told::Reader(token)),

@@ -2,6 +2,18 @@
 
 use tokio::sync::watch;
 
+/// Tells when the actor that has it ends by a panic: the controller would go on half alive.
+#[derive(Debug)]
+pub(crate) struct PanicGuard(pub(crate) Fatal, pub(crate) &'static str);
+
+impl Drop for PanicGuard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.report(format!("{} panicked", self.1));
+        }
+    }
+}
+
 /// Told when this controller is no longer of the cluster; clones share it.
 #[derive(Clone, Debug)]
 pub struct Removed(watch::Sender<bool>);

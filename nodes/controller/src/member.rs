@@ -20,6 +20,9 @@ pub struct Membership {
     pub founders: Vec<u64>,
     /// The cluster's name.
     pub cluster: String,
+    /// Whether its log was begun: one that is gone since was lost.
+    #[serde(default)]
+    pub begun: bool,
 }
 
 #[derive(Default, Serialize, Deserialize)]

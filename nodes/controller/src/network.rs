@@ -154,7 +154,10 @@ async fn bind(
     let (identity, ca) = (identity.clone(), ca.cert().clone());
     thread.spawn(async move {
         let accept = vec![Role::Worker, Role::Controller];
-        let config = Config { accept, build: crate::BUILD.to_owned(), ..Config::default() };
+        // Every request that another controller passes on holds a stream while it lasts, as those who follow logs do.
+        let max_bulk_streams = 2048;
+        let build = crate::BUILD.to_owned();
+        let config = Config { accept, build, max_bulk_streams, ..Config::default() };
         // Whoever asked waits for it.
         drop(done.send(Endpoint::bind(address, &identity, &ca, config)));
     });

@@ -87,7 +87,23 @@ impl Peers {
 
     /// These are the controllers, at these addresses: links to others are closed, new ones are dialled.
     pub(crate) fn set(&self, controllers: &[(u64, String)]) {
-        self.0.peers.retain(|id, _| controllers.iter().any(|(known, _)| known == id));
+        let is_known = |id: &u64| controllers.iter().any(|(known, _)| known == id);
+        let close =
+            |link: &Link| link.close(CloseCode::Removed, "this controller is no longer of the cluster");
+        self.0.peers.retain(|id, peer| {
+            let stays = is_known(id);
+            if !stays && let Some(link) = &*peer.link.borrow() {
+                close(link);
+            }
+            stays
+        });
+        self.0.incoming.retain(|id, link| {
+            let stays = is_known(id);
+            if !stays {
+                close(link);
+            }
+            stays
+        });
         for (id, address) in controllers.iter().filter(|(id, _)| *id != self.0.own) {
             let Ok(address) = address.parse::<SocketAddr>() else {
                 tracing::warn!(controller = id, %address, "a controller's address is not ip:port");

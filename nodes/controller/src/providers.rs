@@ -22,6 +22,8 @@ pub(crate) struct Providers {
     program: PathBuf,
     arguments: Vec<OsString>,
     node: NodeKit,
+    /// Whether every controller that may lead finds the same nodes in the folder.
+    is_shared: bool,
 }
 
 /// What a node's folder is filled from.
@@ -44,7 +46,7 @@ impl Providers {
         let node =
             NodeKit { ca, controllers, cluster: cluster.to_owned(), set_up: config.set_up_node.clone() };
         let (program, arguments) = config.worker_program.clone();
-        Providers { folder, program, arguments, node }
+        Providers { folder, program, arguments, node, is_shared: config.nodes.is_some() }
     }
 
     /// The pools whose folders an earlier life of this controller left.
@@ -59,7 +61,14 @@ impl Providers {
         &self,
         id: PoolId,
         settings: Option<&PoolSettings>,
+        controllers: usize,
     ) -> Result<Box<dyn Provider>, String> {
+        if controllers > 1 && !self.is_shared {
+            // The next leader would make them all anew, and their runs would be lost.
+            return Err("with several controllers, local nodes need a folder that all of them share: they run on one \
+                        machine, and each has the same `nodes = \"FOLDER\"` in its configuration"
+                .to_owned());
+        }
         if let Some(settings) = settings {
             // The provider reads them again for each node; here they only name its kind.
             LocalSettings::parse(&settings.provider).map_err(|error| error.to_string())?;

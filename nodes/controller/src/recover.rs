@@ -24,9 +24,15 @@ pub(crate) fn membership(folder: &DataFolder, config: &ControllerConfig) -> Resu
     if let Some(known) = member::read(folder.path())? {
         return Ok(known);
     }
-    let founder = Membership { id: 1, founders: vec![1], cluster: config.cluster.clone() };
+    let founder = Membership { id: 1, founders: vec![1], cluster: config.cluster.clone(), begun: false };
     member::write(folder.path(), &founder)?;
     Ok(founder)
+}
+
+/// Whether the log has any file: one that was begun always has.
+fn has_log(folder: &DataFolder) -> bool {
+    let entries = std::fs::read_dir(folder.log()).into_iter().flatten().flatten();
+    entries.into_iter().any(|entry| entry.path().extension().is_some_and(|kind| kind == "raftlog"))
 }
 
 pub(crate) fn recover(
@@ -35,8 +41,14 @@ pub(crate) fn recover(
     member: &Membership,
 ) -> Result<Recovered, StartError> {
     let mut notices = Vec::new();
+    if member.begun && !has_log(folder) {
+        return Err(StartError::LogLost { id: member.id });
+    }
     let (mut log, mut recovered) = DurableLog::open(folder, config.log.clone())?;
     notices.extend(recovered.torn_tail.as_ref().map(ToString::to_string));
+    if !member.begun {
+        member::write(folder.path(), &Membership { begun: true, ..member.clone() })?;
+    }
     let snapshots = SnapshotStore::of(folder);
     let latest = snapshots.load_latest()?;
     let refused = latest.refused.iter();

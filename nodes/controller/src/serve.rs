@@ -42,16 +42,19 @@ pub(crate) fn ended(node: NodeId, report: Box<Report>, blobs: Vec<Vec<u8>>, link
 
 async fn keep(report: &Report, blobs: Vec<Vec<u8>>, store: &ReplicatedBlobs) -> Result<(), String> {
     if !blobs.is_empty() {
-        store.put_many(blobs).await.map_err(|error| error.to_string())?;
+        let local = store.local().clone();
+        let stored = actix_rt::task::spawn_blocking(move || local.put_many(blobs)).await;
+        stored.map_err(|panicked| panicked.to_string())?.map_err(|error| error.to_string())?;
     }
     let artifacts = Artifacts::decode(&report.artifacts).map_err(|error| error.to_string())?;
     let digests: Vec<Digest> = artifacts.digests().collect();
     if digests.is_empty() {
         return Ok(());
     }
-    let missing = store.hold(digests).await.map_err(|error| error.to_string())?;
+    let missing = store.hold(digests.clone()).await.map_err(|error| error.to_string())?;
     match missing.first() {
-        None => Ok(()),
+        // What was put before may have reached this controller alone.
+        None => store.spread(&digests).await.map_err(|error| error.to_string()),
         Some(digest) => Err(format!("the worker names blob {digest}, which it has not sent")),
     }
 }

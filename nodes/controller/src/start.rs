@@ -72,6 +72,16 @@ pub enum StartError {
         /// Where the snapshot ends.
         snapshot: u64,
     },
+    /// The log is gone, and with it what this member has promised.
+    #[error(
+        "the durable log of controller c{id} is gone, and with it what it has promised to the others: this folder must not \
+         be used again. Move it away, and join as a new controller: `tidegate controller add --replaces {id}`; a cluster \
+         of one controller is restored from a backup of the whole folder"
+    )]
+    LogLost {
+        /// The controller.
+        id: u64,
+    },
     /// Consensus refuses what was read back.
     #[error(transparent)]
     Consensus(#[from] ConsensusError),
@@ -227,6 +237,7 @@ fn start_core(
     CoreActor::start_in_arbiter(&threads.core.handle(), move |ctx| {
         let address = ctx.address();
         let Told { clock, fatal, removed, events, phases } = told;
+        let guarded = fatal.clone();
         let to_core = ToCore { shared: shared.with(address.clone()), removed: removed.clone() };
         shared.peers.tell(Arc::new(to_core));
         let (kept, blobs) = (shared.snapshots.clone(), shared.blobs);
@@ -248,7 +259,7 @@ fn start_core(
             phases,
             voters,
         };
-        CoreActor::new(core, clock, wiring, leadership, recorder)
+        CoreActor::new(core, clock, wiring, leadership, recorder, guarded)
     })
 }
 

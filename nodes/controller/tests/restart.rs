@@ -48,6 +48,21 @@ fn what_was_acknowledged_is_there_after_a_restart() {
 }
 
 #[test]
+fn a_controller_whose_log_is_gone_does_not_come_back_as_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    actix::System::new().block_on(async {
+        let running = start(config(folder.path(), Limits::default())).await.unwrap();
+        assert_eq!(running.controller.ask(None, pool()).await, Ok(Outcome::Done));
+        running.stop().await;
+        std::fs::remove_dir_all(folder.path().join("log")).unwrap();
+        for _ in 0..2 {
+            let refused = start(config(folder.path(), Limits::default())).await.err().expect("refused");
+            assert!(matches!(refused, StartError::LogLost { id: 1 }), "{refused}");
+        }
+    });
+}
+
+#[test]
 fn a_folder_in_use_is_refused_and_says_by_whom() {
     let folder = tempfile::tempdir().unwrap();
     actix::System::new().block_on(async {

@@ -5,6 +5,10 @@ use crate::consensus::{PeerMessage, PeerMessageKind, SnapshotPoint};
 use crate::effect::Effect;
 use crate::loaded::Loaded;
 use crate::mutants::{self, Mutant};
+use crate::time::Millis;
+
+/// A disk that has no room now has none at once.
+const TRY_AGAIN: Millis = Millis::seconds(5);
 
 /// How far the log has grown since the last snapshot, and one that has arrived.
 #[derive(Default)]
@@ -12,6 +16,8 @@ pub(crate) struct Snapshots {
     entries: u64,
     bytes: u64,
     running: bool,
+    /// After a failure, when the next try may begin.
+    not_before: Millis,
     /// Where the newest one on the disk stands.
     newest: u64,
     arrived: Option<Box<Loaded>>,
@@ -35,7 +41,7 @@ impl Core {
         let due = course.entries >= self.limits.entries_per_snapshot
             || course.bytes >= self.limits.bytes_per_snapshot
             || self.consensus.wants_snapshot();
-        if !due || course.running {
+        if !due || course.running || course.not_before > self.moment.elapsed {
             return;
         }
         let early = u64::from(mutants::is(Mutant::SnapshotOffByOne));
@@ -60,6 +66,7 @@ impl Core {
     /// The next one is due at once: the log must not grow for ever because a disk was full for a moment.
     pub(crate) fn snapshot_failed(&mut self) {
         self.snapshots.running = false;
+        self.snapshots.not_before = self.moment.elapsed.after(TRY_AGAIN);
         self.snapshots.entries = self.limits.entries_per_snapshot / 2;
     }
 

@@ -77,11 +77,31 @@ pub fn next(state: &State, standing: &Standing<'_>) -> Option<Step> {
     if steps.iter().any(|(id, role)| *id == standing.own.0 && *role != Role::Voter) {
         return successor(state, standing).map(Step::Transfer);
     }
-    let voters_left = members.voters.iter().filter(|id| !steps.contains(&(**id, Role::Gone))).count();
-    match steps.is_empty() {
-        false if voters_left > 0 => Some(Step::Change(MembershipChange { steps })),
-        _ => gone.map(Step::Forget),
+    if !leaves_a_majority(&steps, standing) {
+        // Those that would be left could not decide anything, not even this: it waits until they can.
+        steps.retain(|(_, role)| *role != Role::Gone);
     }
+    match steps.is_empty() {
+        false => Some(Step::Change(MembershipChange { steps })),
+        true => gone.map(Step::Forget),
+    }
+}
+
+/// Whether most of those that vote after these steps are heard.
+fn leaves_a_majority(steps: &[(u64, Role)], standing: &Standing<'_>) -> bool {
+    let promoted = steps.iter().filter(|(_, role)| *role == Role::Voter).map(|(id, _)| *id);
+    let left = standing
+        .members
+        .voters
+        .iter()
+        .copied()
+        .filter(|id| !steps.iter().any(|(step, role)| step == id && *role != Role::Voter));
+    let voters: std::collections::BTreeSet<u64> = left.chain(promoted).collect();
+    let heard = |id: &&u64| {
+        **id == standing.own.0
+            || (standing.progress)(ControllerId(**id)).is_some_and(|progress| progress.active)
+    };
+    voters.iter().filter(heard).count() * 2 > voters.len()
 }
 
 fn has_caught_up(id: ControllerId, standing: &Standing<'_>) -> bool {

@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::dispatch::Wiring;
+use crate::fatal::{Fatal, PanicGuard};
 use crate::leadership::Leadership;
 use crate::record::Recorder;
 use actix::{Actor, AsyncContext, Context, Handler, Message, SpawnHandle};
@@ -33,6 +34,7 @@ pub(crate) struct CoreActor {
     recorder: Option<Recorder>,
     /// The longest that the core was at work on one input, since somebody asked.
     longest: Duration,
+    _guard: PanicGuard,
 }
 
 impl CoreActor {
@@ -42,6 +44,7 @@ impl CoreActor {
         wiring: Wiring,
         leadership: watch::Sender<Leadership>,
         recorder: Option<Recorder>,
+        fatal: Fatal,
     ) -> CoreActor {
         CoreActor {
             core,
@@ -55,6 +58,7 @@ impl CoreActor {
             leadership,
             recorder,
             longest: Duration::ZERO,
+            _guard: PanicGuard(fatal, "the core"),
         }
     }
 

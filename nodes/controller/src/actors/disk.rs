@@ -2,7 +2,7 @@
 
 use super::core::{CoreActor, Happened};
 use crate::disk::{DurableLog, LogError, SnapshotStore};
-use crate::fatal::Fatal;
+use crate::fatal::{Fatal, PanicGuard};
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
 use std::time::Duration;
 use tidegate_scheduler::Input;
@@ -20,6 +20,7 @@ pub(crate) struct DiskActor {
     fatal: Fatal,
     gathered: Vec<Persist>,
     pressure: Option<String>,
+    _guard: PanicGuard,
 }
 
 impl DiskActor {
@@ -30,7 +31,8 @@ impl DiskActor {
         core: Addr<CoreActor>,
         fatal: Fatal,
     ) -> Self {
-        DiskActor { log, snapshots, blobs, core, fatal, gathered: Vec::new(), pressure: None }
+        let _guard = PanicGuard(fatal.clone(), "the durable log's writer");
+        DiskActor { log, snapshots, blobs, core, fatal, gathered: Vec::new(), pressure: None, _guard }
     }
 
     fn flush(&mut self) {

@@ -49,7 +49,7 @@ impl HistoryActor {
     fn need(&mut self, index: u64, ctx: &mut Context<HistoryActor>) {
         self.gathered.retain(|event| event.index > index);
         match self.history.set_gap(index) {
-            Ok(true) if self.alone => {
+            Ok(true) if self.alone && self.blobs.peers().ids().is_empty() => {
                 tracing::error!(
                     index,
                     "run history lacks what happened up to this entry, and nobody else has it"
@@ -61,9 +61,14 @@ impl HistoryActor {
             Ok(true) if !self.copying => {
                 self.copying = true;
                 let copying = copy(self.history.clone(), self.blobs.clone());
-                ctx.spawn(copying.into_actor(self).map(|(), actor, _| {
+                ctx.spawn(copying.into_actor(self).map(|(), actor, ctx| {
                     actor.copying = false;
-                    actor.write();
+                    match actor.history.gap() {
+                        // More was needed while it was being copied.
+                        Some(needs) => actor.need(needs, ctx),
+                        None => actor.write(),
+                    }
+                    actix_rt::spawn(fetch_missing(actor.history.clone(), actor.blobs.clone()));
                 }));
             }
             Ok(_) => {}

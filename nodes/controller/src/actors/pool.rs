@@ -2,7 +2,7 @@
 
 use super::core::{CoreActor, Happened};
 use crate::providers::Providers;
-use actix::{Actor, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message, SpawnHandle};
+use actix::{Actor, ActorContext, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message, SpawnHandle};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -71,7 +71,13 @@ struct KeepNodes;
 impl Handler<KeepNodes> for PoolActor {
     type Result = Result<(), String>;
 
-    fn handle(&mut self, _: KeepNodes, _: &mut Context<PoolActor>) -> Result<(), String> {
+    fn handle(&mut self, _: KeepNodes, ctx: &mut Context<PoolActor>) -> Result<(), String> {
+        if let Some(timer) = self.timer.take() {
+            ctx.cancel_future(timer);
+        }
+        (self.wanted, self.released) = (Vec::new(), Vec::new());
+        // An actor with a timer would live on, and drive nodes that are another leader's by now.
+        ctx.stop();
         self.provider.shutdown(true).map_err(|error| error.to_string())
     }
 }
@@ -96,6 +102,11 @@ impl Pools {
         self.leads = true;
         self.changed.extend(state.pools().map(|(id, _)| id));
         self.changed.extend(self.providers.left_behind());
+    }
+
+    /// Whether this controller leads.
+    pub(crate) fn leads(&self) -> bool {
+        self.leads
     }
 
     /// Marks the pool of a node as changed.
@@ -134,7 +145,7 @@ impl Pools {
             return Some(actor.clone());
         }
         let settings = state.pool(id).map(|pool| &pool.settings);
-        match self.providers.make(id, settings) {
+        match self.providers.make(id, settings, state.controllers().count()) {
             Ok(provider) => {
                 let core = core.clone();
                 let actor = PoolActor::start_in_arbiter(&self.arbiter, move |_| PoolActor {

@@ -73,12 +73,14 @@ impl Arriving {
         Ok(())
     }
 
-    /// Checks the whole, and makes it one of the stored snapshots; gives its point and its image.
+    /// Checks the whole, lets `read` make of the image what it is for, and only then makes it one of the stored
+    /// snapshots.
     ///
     /// # Errors
-    /// When it is not what was said, or no whole snapshot of the point that was said: it is removed then.
-    pub fn finish(self) -> Result<(SnapshotPoint, Vec<u8>), SnapshotError> {
-        let checked = self.check();
+    /// When it is not what was said, no whole snapshot of the point that was said, or cannot be read: it is removed
+    /// then.
+    pub fn finish<T>(self, read: impl FnOnce(&[u8]) -> Result<T, String>) -> Result<T, SnapshotError> {
+        let checked = self.check().and_then(|image| read(&image).map_err(SnapshotError::Damaged));
         if checked.is_err()
             && let Err(error) = fs::remove_file(&self.path)
         {
@@ -90,14 +92,14 @@ impl Arriving {
         Ok(found)
     }
 
-    fn check(&self) -> Result<(SnapshotPoint, Vec<u8>), SnapshotError> {
+    fn check(&self) -> Result<Vec<u8>, SnapshotError> {
         let bytes = fs::read(&self.path).map_err(at("read", &self.path))?;
         if Digest::of(&bytes) != self.digest {
             return Err(SnapshotError::Mismatch);
         }
         let (point, image) = read(bytes).map_err(SnapshotError::Damaged)?;
         match point == self.point {
-            true => Ok((point, image)),
+            true => Ok(image),
             false => Err(SnapshotError::Mismatch),
         }
     }

@@ -4,6 +4,8 @@
 use crate::peers::Peers;
 use crate::serve::Pieces;
 use std::io::{Read, Seek, SeekFrom};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use thiserror::Error;
 use tidegate_store::peer_wire::PeerRequest;
@@ -13,7 +15,7 @@ use tidegate_transport::link::Link;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-/// How long a majority may take to have a blob, beyond what sending it takes.
+/// How long nothing may move on while a majority gets a blob.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The largest blob that is fetched from another controller, in bytes.
 const LARGEST: u64 = 1 << 40;
@@ -130,26 +132,29 @@ impl ReplicatedBlobs {
             return Ok(());
         }
         let mut pushes = JoinSet::new();
+        let progress = Arc::new(AtomicU64::new(0));
         for voter in voters.into_iter().filter(|voter| *voter != self.own) {
             let (store, link, digests) = (self.local.clone(), self.peers.link(voter), digests.to_vec());
+            let progress = progress.clone();
             pushes.spawn(async move {
                 let link = link.ok_or("it is not connected")?;
-                push(&link, &store, digests).await.map_err(|error| {
+                push(&link, &store, digests, &progress).await.map_err(|error| {
                     tracing::debug!(voter, %error, "blobs were not pushed");
                     "it did not take them"
                 })
             });
         }
-        let deadline = tokio::time::sleep(PATIENCE);
-        tokio::pin!(deadline);
+        let mut seen = 0;
         while have < needed {
-            tokio::select! {
-                pushed = pushes.join_next() => match pushed {
-                    Some(Ok(Ok(()))) => have += 1,
-                    Some(_) => {}
-                    None => return Err(BlobError::NoMajority { have, needed }),
+            match tokio::time::timeout(PATIENCE, pushes.join_next()).await {
+                Ok(Some(Ok(Ok(())))) => have += 1,
+                Ok(Some(_)) => {}
+                Ok(None) => return Err(BlobError::NoMajority { have, needed }),
+                // However large a blob is: what moves on is waited for.
+                Err(_) => match progress.load(Ordering::Relaxed) {
+                    sent if sent > seen => seen = sent,
+                    _ => return Err(BlobError::NoMajority { have, needed }),
                 },
-                () = &mut deadline => return Err(BlobError::NoMajority { have, needed }),
             }
         }
         // The others may have them too, in their own time.
@@ -172,7 +177,12 @@ impl ReplicatedBlobs {
 }
 
 /// Sends those of the blobs that the other side lacks; returns once it has synced them.
-async fn push(link: &Link, store: &BlobStore, digests: Vec<Digest>) -> Result<(), String> {
+async fn push(
+    link: &Link,
+    store: &BlobStore,
+    digests: Vec<Digest>,
+    progress: &AtomicU64,
+) -> Result<(), String> {
     for asked in digests.chunks(MAX_DIGESTS) {
         let request = PeerRequest::Blobs(BulkRequest::HasBlobs { digests: asked.to_vec() });
         let mut stream = link.open_bulk(&request).await.map_err(|error| error.to_string())?;
@@ -181,13 +191,18 @@ async fn push(link: &Link, store: &BlobStore, digests: Vec<Digest>) -> Result<()
             other => return Err(format!("an answer that does not fit: {other:?}")),
         };
         for digest in missing {
-            push_one(link, store, digest).await?;
+            push_one(link, store, digest, progress).await?;
         }
     }
     Ok(())
 }
 
-async fn push_one(link: &Link, store: &BlobStore, digest: Digest) -> Result<(), String> {
+async fn push_one(
+    link: &Link,
+    store: &BlobStore,
+    digest: Digest,
+    progress: &AtomicU64,
+) -> Result<(), String> {
     let (local, gone) = (store.clone(), "it is no longer here");
     let opened = blocking(move || local.open_blob(&digest)).await.map_err(|error| error.to_string())?;
     let mut reader = opened.ok_or(gone)?;
@@ -210,6 +225,7 @@ async fn push_one(link: &Link, store: &BlobStore, digest: Digest) -> Result<(), 
         if stream.send.message(&BlobData(piece)).await.is_err() {
             break;
         }
+        progress.fetch_add(1, Ordering::Relaxed);
     }
     drop(read);
     reading.await.map_err(|panicked| panicked.to_string())?.map_err(|error| error.to_string())?;

@@ -33,10 +33,9 @@ impl Copying {
     }
 }
 
-/// Copies until nothing is missing, from whoever can give it; then the blobs that it refers to.
+/// Copies until nothing is missing, from whoever can give it.
 pub(crate) async fn copy(history: History, blobs: ReplicatedBlobs) {
     copy_rows(&history, blobs.peers()).await;
-    fetch_missing(history, blobs).await;
 }
 
 /// Fetches what history refers to and is not here: it came about while this controller was away.

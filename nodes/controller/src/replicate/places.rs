@@ -31,7 +31,7 @@ impl Places {
     }
 
     /// Looks again who there is: links, the file for workers and the one for the next start follow.
-    pub(crate) fn follow(&mut self, state: &State, peers: &Peers) {
+    pub(crate) fn follow(&mut self, state: &State, peers: &Peers, leads: bool) {
         let is_of_it = state.controller(ControllerId(self.own.0)).is_some();
         for (id, controller) in state.controllers() {
             if !controller.card.address.is_empty() && id.0 != self.own.0 {
@@ -44,13 +44,18 @@ impl Places {
         }
         let places: Vec<(u64, String)> = self.known.clone().into_iter().collect();
         peers.set(&places);
-        if places == self.written {
+        if places == self.written && !leads {
             return;
         }
-        if let Err(error) = member::write_peers(&self.data, &places) {
+        if places != self.written
+            && let Err(error) = member::write_peers(&self.data, &places)
+        {
             tracing::warn!(%error, "where controllers are could not be written down");
         }
-        if let Err(error) = self.controllers.write(&places) {
+        // Controllers of one machine share the file: one that has been away must not write what it knew then.
+        if (leads || !self.controllers.path().exists())
+            && let Err(error) = self.controllers.write(&places)
+        {
             tracing::warn!(%error, "workers cannot be told where controllers are");
             // Tried again with the next change.
             return;

@@ -112,16 +112,9 @@ pub(super) async fn take(
         }
         arriving = blocking(move || arriving.write(&piece).map(|()| arriving)).await?;
     }
-    let loaded = blocking(move || {
-        let (stored, image) = arriving.finish()?;
-        match stored == point {
-            true => Ok((image, point)),
-            false => Err(crate::disk::SnapshotError::Mismatch),
-        }
-    });
-    let (image, _) = loaded.await?;
-    // Reading it back and indexing it takes long for a large state.
-    let loaded = blocking(move || Loaded::decode(&image)).await?;
+    // Reading it back and indexing it takes long for a large state; one that cannot be read is not kept.
+    let read = |image: &[u8]| Loaded::decode(image).map_err(|error| error.to_string());
+    let loaded = blocking(move || arriving.finish(read)).await?;
     let arrived = Input::SnapshotArrived { message: Box::new(message), loaded: Box::new(loaded) };
     shared.core.do_send(Happened(arrived));
     Ok(())
