@@ -70,7 +70,8 @@ impl Caller {
         let bearer = format!("Bearer {}", self.token);
         let headers = [&[("Host", host.as_str()), ("Authorization", &bearer)], more].concat();
         let connect = || http::connect(self.address, self.patience);
-        let stream = self.namespace.as_ref().map_or_else(&connect, |namespace| namespace.inside(connect)?)?;
+        let stream =
+            self.namespace.as_ref().map_or_else(&connect, |namespace| namespace.inside(connect)?)?;
         http::exchange(stream, line, &headers, body)
     }
 

@@ -12,7 +12,8 @@
 //! let next = replicas.wait_for_lead_after(leader.term)?;
 //! replicas.start(leader.at)?;
 //! replicas.wait_for_all()?;
-//! # Ok(()) }
+//! replicas.finish()
+//! # }
 //! ```
 
 mod faults;
@@ -33,10 +34,10 @@ use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 
 use crate::{
-    Caller, Finished, Home,
+    Caller, Finished, Home, Process, Role,
     binary::tidegate_binary,
     faults::{Hosts, SmallDisk},
-    nodes, wait,
+    nodes, processes, wait,
 };
 use ground::Ground;
 use replica::Replica;
@@ -49,11 +50,13 @@ const STOP: Duration = Duration::from_secs(30);
 const ANSWER: Duration = Duration::from_secs(5);
 
 /// Controllers of one cluster, numbered from 0 in the order in which they were made. Dropped, all their processes and
-/// those of their nodes are killed, and what they made is removed; if the story failed, their logs are printed first.
+/// those of their nodes are killed, and what they made is removed; unless the story came to its end
+/// ([`Replicas::finish`]), the ends of their logs are printed first.
 #[derive(Debug)]
 pub struct Replicas {
     members: Vec<Replica>,
     token: String,
+    finished: bool,
     program: PathBuf,
     /// What the drop of this very structure does not end is in these: unmounted and removed after it, in this order.
     disks: Vec<(usize, SmallDisk)>,
@@ -81,8 +84,8 @@ impl Replicas {
 
     fn on(ground: Ground, count: usize) -> Result<Replicas> {
         let (home, program) = (Home::new()?, tidegate_binary()?);
-        let mut replicas =
-            Replicas { members: Vec::new(), token: String::new(), program, disks: Vec::new(), ground, home };
+        let (members, disks, token) = (Vec::new(), Vec::new(), String::new());
+        let mut replicas = Replicas { members, token, finished: false, program, disks, ground, home };
         let bundles = replicas.home.path().join("bundles");
         let mut init = replicas.home.command(&replicas.program);
         init.args(["controller", "init", "--out"]).arg(&bundles);
@@ -204,6 +207,16 @@ impl Replicas {
         self.members[at].pid()
     }
 
+    /// The processes of all nodes that do this.
+    ///
+    /// # Errors
+    /// `/proc` or the folder of nodes cannot be read.
+    pub fn processes(&self, role: Role) -> Result<Vec<Process>> {
+        let mut all = processes::of_nodes(&processes::node_folders(&self.nodes_data())?)?;
+        all.retain(|process| process.role == role);
+        Ok(all)
+    }
+
     /// Its number in the cluster: that of its certificate.
     pub fn id(&self, at: usize) -> u64 {
         self.members[at].id
@@ -273,7 +286,8 @@ impl Replicas {
 
 impl Drop for Replicas {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        // A story fails by an error more often than by a panic.
+        if !self.finished {
             for at in 0..self.count() {
                 let log = self.log(at);
                 let lines: Vec<&str> = log.lines().collect();

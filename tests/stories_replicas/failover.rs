@@ -17,7 +17,8 @@ const NODES: u32 = 2;
 /// Faults of each kind.
 const TIMES: usize = 10;
 /// The pool of those that submit meanwhile.
-const FRONT: &str = "{\"type\": \"amlcompute\", \"size\": \"Standard_D2s_v3\", \"min_instances\": 1, \"max_instances\": 1}";
+const FRONT: &str =
+    "{\"type\": \"amlcompute\", \"size\": \"Standard_D2s_v3\", \"min_instances\": 1, \"max_instances\": 1}";
 
 #[test]
 fn a_leader_killed_or_stopped_ten_times_with_100_000_runs_queued_loses_and_doubles_nothing() -> Result<()> {
@@ -30,9 +31,8 @@ fn a_leader_killed_or_stopped_ten_times_with_100_000_runs_queued_loses_and_doubl
 
     let tally = Tally::new(&replicas.home().path().join("tally"))?;
     let callers = replicas.callers().into_iter().map(|caller| caller.patience(Duration::from_secs(2)));
-    let model = ClientModel::new(callers.collect(), tally, "front")
-        .pool("front")
-        .pause(Duration::from_millis(100));
+    let model =
+        ClientModel::new(callers.collect(), tally, "front").pool("front").pause(Duration::from_millis(100));
     model.submit_during(2, || {
         for fault in [Fault::Kill, Fault::Stop] {
             let took = (0..TIMES).map(|_| fail_over(&mut replicas, &mut backlog, fault));
@@ -51,5 +51,5 @@ fn a_leader_killed_or_stopped_ten_times_with_100_000_runs_queued_loses_and_doubl
     );
     let complete = backlog.demand(&caller, 1)?;
     println!("{complete} runs were executed, each once; all others wait");
-    replicas.demand_one_leader_a_term()
+    replicas.finish()
 }

@@ -65,8 +65,7 @@ fn a_controller_that_lost_its_folder_or_has_a_damaged_one_joins_as_a_new_one() -
         replicas.kill(leader.at)?;
         let (file, bytes) = flip_a_byte(replicas.data(leader.at))?;
         let place = file.display().to_string();
-        let words =
-            ["must not be started on this folder again", "controller add --replaces", place.as_str()];
+        let words = ["must not be started on this folder again", "controller add --replaces", place.as_str()];
         refuses(&mut replicas, leader.at, 1, &words)?;
         refuses(&mut replicas, leader.at, 1, &words)?;
         replace(&mut replicas, &model, leader.at, &mut voters)?;
@@ -81,7 +80,8 @@ fn a_controller_that_lost_its_folder_or_has_a_damaged_one_joins_as_a_new_one() -
     let callers = replicas.running().into_iter().map(|at| replicas.caller(at));
     let later = ClientModel::new(callers.collect(), model.tally().clone(), "later");
     later.submit(10, 2)?;
-    demand_all(&replicas, &later)
+    demand_all(&replicas, &later)?;
+    replicas.finish()
 }
 
 /// Flips a bit in the middle of what was written to the newest file of the log; gives the file, and what was in it.

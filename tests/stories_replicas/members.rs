@@ -42,7 +42,8 @@ fn a_controller_is_added_and_the_leader_removed_under_load() -> Result<()> {
         replicas.start(next.at)?;
         replicas.wait_for_all().map(drop)
     })?;
-    demand_all(&replicas, &model)
+    demand_all(&replicas, &model)?;
+    replicas.finish()
 }
 
 #[test]
@@ -60,5 +61,6 @@ fn leadership_is_given_where_it_is_wanted() -> Result<()> {
         assert_eq!(listed.matches("follows").count(), 2, "{listed}");
         Ok(())
     })?;
-    demand_all(&replicas, &model)
+    demand_all(&replicas, &model)?;
+    replicas.finish()
 }

@@ -36,5 +36,5 @@ fn a_rolling_restart_under_load_loses_no_run_and_refuses_none_for_long() -> Resu
         silent += one.tries.iter().filter(|one| matches!(one.said, Said::Nothing(_))).count();
     }
     println!("{terms} terms; {refused} requests were answered `later`, {silent} not at all");
-    Ok(())
+    replicas.finish()
 }

@@ -75,13 +75,18 @@ impl Stamps {
     /// # Errors
     /// None is started in time.
     pub fn wait_for_first_after(&self, index: u64) -> Result<Stamp> {
-        wait::until_every(LOOK, wait::DEADLINE, &format!("a command that entry {index} does not know of"), || {
-            let mut found = Vec::new();
-            for path in self.files_since(index + 1)? {
-                found.extend(read(&path)?);
-            }
-            Ok(found.into_iter().min_by_key(|stamp| stamp.at))
-        })
+        wait::until_every(
+            LOOK,
+            wait::DEADLINE,
+            &format!("a command that entry {index} does not know of"),
+            || {
+                let mut found = Vec::new();
+                for path in self.files_since(index + 1)? {
+                    found.extend(read(&path)?);
+                }
+                Ok(found.into_iter().min_by_key(|stamp| stamp.at))
+            },
+        )
     }
 
     /// Waits until any command is started that has not been taken in.

@@ -129,16 +129,18 @@ impl Replicas {
         caught_up.with_context(|| format!("last seen: {last}"))
     }
 
-    /// Demands that no term has two leaders, by what they have written down.
+    /// The end of a story in which all went well: demands that no term has two leaders, by what they have written down,
+    /// and leaves the logs unprinted.
     ///
     /// # Errors
     /// One has.
-    pub fn demand_one_leader_a_term(&self) -> Result<()> {
+    pub fn finish(mut self) -> Result<()> {
         let leads = self.leads()?;
         for pair in leads.windows(2) {
             ensure!(pair[0].term != pair[1].term, "a term has two leaders: {pair:?}");
             ensure!(pair[0].index < pair[1].index, "a later term begins earlier in the log: {pair:?}");
         }
+        self.finished = true;
         Ok(())
     }
 

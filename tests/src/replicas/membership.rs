@@ -30,8 +30,7 @@ impl Replicas {
     /// # Errors
     /// The cluster refuses.
     pub fn remove(&mut self, by: usize, at: usize) -> Result<Finished> {
-        let removed =
-            self.tidegate(by, &["controller", "remove", &self.id(at).to_string()])?.succeeded()?;
+        let removed = self.tidegate(by, &["controller", "remove", &self.id(at).to_string()])?.succeeded()?;
         self.members[at].removed = true;
         Ok(removed)
     }
@@ -59,7 +58,10 @@ impl Replicas {
                 seen.sort();
                 Ok(seen)
             },
-            |seen| seen.iter().map(|(id, _)| *id).eq(wanted.iter().copied()) && seen.iter().all(|(_, role)| role == "voter"),
+            |seen| {
+                seen.iter().map(|(id, _)| *id).eq(wanted.iter().copied())
+                    && seen.iter().all(|(_, role)| role == "voter")
+            },
         )
         .map(drop)
     }
