@@ -60,6 +60,8 @@ pub struct Core {
     look_again: Option<Millis>,
     drain: Drain,
     pressure: Option<String>,
+    /// No longer of the group: deaf from then on.
+    removed: bool,
 }
 
 impl Core {
@@ -91,6 +93,7 @@ impl Core {
             look_again: None,
             drain: Drain::No,
             pressure: None,
+            removed: false,
         };
         core.turn();
         Ok(core)
@@ -100,6 +103,9 @@ impl Core {
     pub fn step(&mut self, moment: Moment, input: Input) {
         self.moment.elapsed = self.moment.elapsed.max(moment.elapsed);
         self.moment.wall = moment.wall;
+        if self.removed {
+            return;
+        }
         self.consensus.tick(self.moment.elapsed);
         self.on_input(input);
         self.turn();
@@ -112,6 +118,9 @@ impl Core {
 
     /// When to step again even if nothing happens, on the driver's clock.
     pub fn next_wakeup(&self) -> Option<Millis> {
+        if self.removed {
+            return None;
+        }
         let tick = self.consensus.next_tick();
         let Some(leading) = self.leading.as_ref() else {
             return [tick, self.reads.ask_again_at()].into_iter().flatten().min();
@@ -206,13 +215,17 @@ impl Core {
     /// Moves everything on as far as it goes without the outside.
     fn turn(&mut self) {
         loop {
+            if self.removed {
+                return self.stop_leading();
+            }
             self.look_for_silence();
             let drained = self.consensus.drain();
             let moved = self.take(drained);
             self.follow_leadership();
-            self.ask_reads();
-            self.tend_membership();
-            if !(self.propose() || self.consensus.elect_alone() || moved) {
+            // What they put into raft comes out of it in this same step.
+            let asked = self.ask_reads();
+            let tended = self.tend_membership();
+            if !(self.propose() || self.consensus.elect_alone() || moved || asked || tended) {
                 return;
             }
         }

@@ -72,6 +72,8 @@ pub mod agreed {
     pub const INSTANCES: u32 = 100_000;
     /// First pause after a node could not be made; doubles with each further failure.
     pub const BOOT_RETRY: Millis = Millis(1_000);
+    /// Answers to keyed requests that are remembered; beyond, the oldest go before their time.
+    pub const KEYS: usize = 1_000_000;
     /// How long the answer to a keyed request is remembered.
     pub const KEYS_KEPT: Millis = Millis::seconds(24 * 3600);
     /// The longest such pause.

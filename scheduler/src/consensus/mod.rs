@@ -118,7 +118,10 @@ impl Consensus {
         let due = now.0 / timeouts::TICK_MS;
         let missed = due.saturating_sub(self.ticked);
         self.ticked = due.max(self.ticked);
-        if !self.has_company() || self.is_installing() || (self.decides_alone() && self.is_writing()) {
+        if !self.has_company()
+            || self.is_installing()
+            || (self.decides_alone() && !self.leads() && self.is_writing())
+        {
             return;
         }
         for _ in 0..missed.min(2 * timeouts::max_ticks() as u64) {
@@ -172,7 +175,9 @@ impl Consensus {
     pub fn step(&mut self, message: PeerMessage) {
         // A proposal is its leader's own: one that was passed on could come twice.
         let foreign = message.group != FIRST_GROUP || message.kind == PeerMessageKind::Propose;
-        if foreign || message.to != self.id {
+        // While a snapshot is on its way to the disk, raft cannot stand for election.
+        let too_soon = message.kind == PeerMessageKind::TimeoutNow && self.is_installing();
+        if foreign || too_soon || message.to != self.id {
             return;
         }
         // An answer from one that is no member any more is refused by raft, and needs no answer.

@@ -54,6 +54,13 @@ impl Core {
         self.tell_cards();
     }
 
+    /// Ceases to lead, if it does.
+    pub(super) fn stop_leading(&mut self) {
+        if self.leading.is_some() {
+            self.step_down();
+        }
+    }
+
     fn step_down(&mut self) {
         self.leading = None;
         self.look_again = None;

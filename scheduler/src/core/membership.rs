@@ -16,19 +16,21 @@ impl Core {
         self.effects.push_back(Effect::Members);
         // One that has not been added yet reads the whole log as one that is no member.
         if before && !self.consensus.members().contains(self.id) {
+            self.removed = true;
             self.effects.push_back(Effect::Removed);
         }
     }
 
     /// The leader takes the next step from who is a member to who should be.
-    pub(super) fn tend_membership(&mut self) {
+    /// Tells whether it told raft anything.
+    pub(super) fn tend_membership(&mut self) -> bool {
         if self.leading.is_none() || self.consensus.is_changing() || self.consensus.is_transferring() {
-            return;
+            return false;
         }
         let consensus = &self.consensus;
         let members = consensus.members();
         if !members.is_joint() && membership::is_settled(&self.state, members) {
-            return;
+            return false;
         }
         let progress = |id: ControllerId| consensus.progress(id.0);
         let standing =
@@ -44,6 +46,7 @@ impl Core {
             }
             None => {}
         }
+        self.consensus.is_changing() || self.consensus.is_transferring()
     }
 
     /// Gives leadership away: to this member, or to the voter that has come furthest.

@@ -9,6 +9,21 @@ use crate::plan::{self, Situation};
 use crate::refusal::Refusal;
 use std::collections::BTreeSet;
 
+/// About how many bytes a command takes in an entry: an entry has a bound, as the log's records and the wire's frames
+/// have.
+fn weight(command: &Command) -> usize {
+    const USUAL: usize = 256;
+    USUAL
+        + match command {
+            Command::Client { command: ClientCommand::Submit(submit), .. } => submit.body.len(),
+            Command::Client { command: ClientCommand::ApplyPool(pool), .. } => pool.provider.len(),
+            Command::Observed(Observation::Ended { report, .. }) => {
+                report.artifacts.len() + report.notes.iter().map(String::len).sum::<usize>()
+            }
+            Command::Client { .. } | Command::Observed(_) | Command::Plan(_) => 0,
+        }
+}
+
 impl Core {
     pub(crate) fn client(&mut self, token: ClientToken, key: Option<RequestKey>, command: ClientCommand) {
         if let (Some(reason), ClientCommand::Submit(_)) = (&self.pressure, &command) {
@@ -79,9 +94,7 @@ impl Core {
             let Some((command, token)) = self.waiting.pop_front() else {
                 break;
             };
-            if let Command::Client { command: ClientCommand::Submit(submit), .. } = &command {
-                bytes += submit.body.len();
-            }
+            bytes += weight(&command);
             clients.extend(token.map(|token| (commands.len(), token)));
             commands.push(command);
         }

@@ -56,17 +56,19 @@ impl Core {
     }
 
     /// Asks for what waits, if nothing was asked yet, or asks again.
-    pub(super) fn ask_reads(&mut self) {
+    /// Tells whether it asked raft.
+    pub(super) fn ask_reads(&mut self) -> bool {
         let (now, term) = (self.moment.elapsed, self.consensus.term());
         if let Some(asked) = self.reads.asked.take_if(|asked| asked.again <= now || asked.term != term) {
             self.reads.waiting.splice(0..0, asked.tokens);
         }
         if self.reads.waiting.is_empty() || self.reads.asked.is_some() {
-            return;
+            return false;
         }
         if mutants::is(Mutant::StaleRead) && self.consensus.leads() {
             let tokens = std::mem::take(&mut self.reads.waiting);
-            return self.reads.found.push((self.state.applied(), tokens));
+            self.reads.found.push((self.state.applied(), tokens));
+            return true;
         }
         self.reads.number += 1;
         let mut context = self.reads.salt.to_vec();
@@ -75,6 +77,7 @@ impl Core {
         let again = now.after(ASK_AGAIN);
         self.reads.asked = Some(Asked { context: context.clone(), tokens, again, term });
         self.consensus.read(context);
+        true
     }
 
     pub(super) fn answer_reads(&mut self) {

@@ -49,7 +49,11 @@ pub fn is_settled(state: &State, members: &Members) -> bool {
 pub fn next(state: &State, standing: &Standing<'_>) -> Option<Step> {
     let members = standing.members;
     if members.is_joint() {
-        return Some(Step::Change(MembershipChange::leave_joint()));
+        // One that leaves with the old half must not lead the new one.
+        return match members.voters.contains(&standing.own.0) {
+            true => Some(Step::Change(MembershipChange::leave_joint())),
+            false => successor(state, standing).map(Step::Transfer),
+        };
     }
     let mut steps = Vec::new();
     for (id, controller) in state.controllers() {
@@ -75,7 +79,11 @@ pub fn next(state: &State, standing: &Standing<'_>) -> Option<Step> {
         }
     }
     if steps.iter().any(|(id, role)| *id == standing.own.0 && *role != Role::Voter) {
-        return successor(state, standing).map(Step::Transfer);
+        if let Some(successor) = successor(state, standing) {
+            return Some(Step::Transfer(successor));
+        }
+        // The others' steps first: one of them makes the voter that can take over.
+        steps.retain(|(id, _)| *id != standing.own.0);
     }
     if !leaves_a_majority(&steps, standing) {
         // Those that would be left could not decide anything, not even this: it waits until they can.

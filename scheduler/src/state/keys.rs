@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 type Answer = Result<Outcome, Refusal>;
 
-/// How many old answers one entry drops at most.
+/// How many old answers one entry drops at most, beside twice as many as it may add.
 const DROPPED_AT_ONCE: usize = 64;
 
 /// The answers of the last 24 hours.
@@ -44,11 +44,13 @@ impl Keys {
         self.by_age.insert((now, key), ());
     }
 
-    /// Drops what is older than 24 hours.
-    pub fn expire(&mut self, now: Millis) {
-        for _ in 0..DROPPED_AT_ONCE {
+    /// Drops what is older than 24 hours, and the oldest beyond the bound; `news` is how many may be added next.
+    pub fn expire(&mut self, now: Millis, news: usize) {
+        for _ in 0..DROPPED_AT_ONCE + 2 * news {
             let oldest = self.by_age.iter().next().map(|(oldest, ())| oldest);
-            let Some((at, key)) = oldest.filter(|(at, _)| at.after(agreed::KEYS_KEPT) <= now) else { return };
+            let full = self.by_age.len() + news > agreed::KEYS;
+            let due = |(at, _): &(Millis, RequestKey)| full || at.after(agreed::KEYS_KEPT) <= now;
+            let Some((at, key)) = oldest.filter(due) else { return };
             self.by_age.remove(&(at, key));
             self.answers.remove(&key);
         }

@@ -112,7 +112,7 @@ impl State {
     fn select(&self, which: &RunSelector) -> Result<RunId, Refusal> {
         let (id, run) = self
             .find_run(&which.workspace, &which.run)
-            .ok_or_else(|| Refusal::UnknownRun(which.run.clone()))?;
+            .ok_or_else(|| Refusal::UnknownRun(which.run.chars().take(300).collect()))?;
         match which.element.filter(|element| *element >= run.elements.count()) {
             Some(element) => {
                 Err(Refusal::UnknownElement { name: which.run.clone(), element, count: run.elements.count() })

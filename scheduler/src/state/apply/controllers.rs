@@ -13,6 +13,15 @@ impl State {
         replaces: Option<ControllerId>,
         at: &mut Applying<'_>,
     ) -> Result<Outcome, Refusal> {
+        let stays = |(id, controller): &(ControllerId, &Controller)| {
+            controller.wish == Wish::Voter && Some(*id) != replaces
+        };
+        if let Some(old) = replaces
+            && !voter
+            && !self.controllers.iter().any(|other| stays(&other))
+        {
+            return Err(Refusal::LastVoter(old));
+        }
         if let Some(old) = replaces {
             let known = self.controllers.get_mut(&old).ok_or(Refusal::UnknownController(old))?;
             known.wish = Wish::Leaving;

@@ -80,7 +80,8 @@ impl State {
         self.applied = index;
         self.now = self.now.max(entry.now);
         self.wall = entry.wall;
-        self.keys.expire(self.now);
+        let keyed = |command: &&Command| matches!(command, Command::Client { key: Some(_), .. });
+        self.keys.expire(self.now, entry.commands.iter().filter(keyed).count());
         let mut changes = Changes::default();
         for (position, command) in entry.commands.iter().enumerate() {
             let mut at = Applying { index, position, changes: &mut changes, wall: entry.wall };
