@@ -16,8 +16,13 @@ use crate::world::World;
 
 /// A demand of the second phase.
 pub(crate) trait Demand {
-    /// How long after the healing it may take.
+    /// How long it may take, after the healing or after the moment at which what is missing began to be.
     fn within(&self) -> Micros;
+
+    /// When what is missing began to be, where that may be later than the healing.
+    fn since(&self) -> Micros {
+        Micros(0)
+    }
 
     /// What is missing, in words that begin with the demand's title.
     fn missing(&mut self, world: &World, healed: Micros) -> Option<String>;
@@ -40,7 +45,7 @@ pub(crate) fn all() -> Vec<Box<dyn Demand>> {
         Box::new(all_is_answered::AllIsAnswered),
         Box::new(NothingAdmissibleIdles::default()),
         Box::new(runs_come_to_their_end::RunsComeToTheirEnd),
-        Box::new(machines_are_needed::MachinesAreNeeded),
+        Box::new(machines_are_needed::MachinesAreNeeded::default()),
         Box::new(replicas_catch_up::ReplicasCatchUp),
     ]
 }

@@ -121,12 +121,11 @@ fn rest(world: &mut World, mut demands: Vec<Box<dyn liveness::Demand>>) -> Vec<S
         if !world.found.is_empty() {
             return Vec::new();
         }
-        let waited = world.now().since(healed);
         let mut all = true;
         for demand in &mut demands {
             let Some(missing) = demand.missing(world, healed) else { continue };
             all = false;
-            if waited <= demand.within() {
+            if world.now().since(healed.max(demand.since())) <= demand.within() {
                 continue;
             }
             return match demand.justified(world) {

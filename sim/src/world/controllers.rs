@@ -118,7 +118,7 @@ impl World {
                     controller.mailbox.push(what);
                 }
             }
-            Status::Down | Status::Refuses(_) | Status::Gone => self.bounce(to, what),
+            Status::Down | Status::Refuses(_) | Status::Gone => self.bounce(what),
         }
     }
 
@@ -142,8 +142,8 @@ impl World {
             | ToController::Synced { .. }
             | ToController::SnapshotWritten { .. }
             | ToController::Say { .. }
-            | ToController::Look { .. }
-            | ToController::SnapshotStored { .. } => {}
+            | ToController::Look { .. } => {}
+            ToController::SnapshotStored { stream, .. } => self.snapshot_failed(&stream),
             ToController::Peer { message } => self.step(to, Input::Peer { message }),
             ToController::SnapshotStream { stream } => self.snapshot_arrives(*stream),
             ToController::LinkUp { node, machine, link } => self.link_up(to, node, machine, link),
@@ -166,11 +166,10 @@ impl World {
     }
 
     /// What comes to a dead one is lost; who streams a snapshot hears of it.
-    fn bounce(&mut self, to: u64, what: ToController) {
-        if let ToController::SnapshotStream { stream } = what {
+    fn bounce(&mut self, what: ToController) {
+        if let ToController::SnapshotStream { stream } | ToController::SnapshotStored { stream, .. } = what {
             self.snapshot_failed(&stream);
         }
-        let _dead = to;
     }
 
     /// The core takes an input, and its effects are followed.
