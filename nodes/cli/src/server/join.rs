@@ -80,7 +80,7 @@ fn install(data: &Path, path: &Path) -> Result<Membership, Failure> {
     bundle.install(data).map_err(anyhow::Error::from)?;
     used_up(path);
     let JoinBundle { id, founders, cluster, .. } = bundle;
-    Ok(Membership { id, founders, cluster })
+    Ok(Membership { id, founders, cluster, begun: false })
 }
 
 /// Removes a bundle: it holds the cluster's key, and a controller that used it twice would forget what it had promised.
