@@ -14,13 +14,13 @@ pub fn tidegate_binary() -> Result<PathBuf> {
         return path.canonicalize().with_context(|| format!("TIDEGATE_BIN names {}", path.display()));
     }
     let test = env::current_exe().context("the test's own program is not known")?;
-    // target/PROFILE/deps/story-0123456789abcdef
-    let beside = test.ancestors().nth(2).map(|profile| profile.join("tidegate"));
-    match beside {
-        Some(path) if path.is_file() => Ok(path),
-        beside => bail!(
+    // target/PROFILE/deps/story-0123456789abcdef, or target/PROFILE/program
+    let beside = test.ancestors().skip(1).take(2).map(|folder| folder.join("tidegate"));
+    match beside.clone().find(|path| path.is_file()) {
+        Some(path) => Ok(path),
+        None => bail!(
             "the program under test is not at {}: build it by `cargo build -p tidegate`, or name it in TIDEGATE_BIN",
-            beside.unwrap_or_default().display()
+            beside.last().unwrap_or_default().display()
         ),
     }
 }

@@ -253,6 +253,11 @@ impl Replicas {
         (0..self.count()).filter(|at| !self.members[*at].removed).map(|at| self.caller(at)).collect()
     }
 
+    /// What clients present: the same for all controllers.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Runs `tidegate` to its end, with all controllers as its servers; where these are in hosts, with the one in whose
     /// host it is.
     ///

@@ -9,11 +9,13 @@ mod bare;
 mod connection;
 mod cpu;
 mod durable;
+mod failover;
 mod hyperqueue;
 mod job;
 mod latency;
 mod machine;
 mod memory;
+mod quorum;
 mod report;
 mod server;
 mod singles;
@@ -30,13 +32,15 @@ use report::Report;
 type Measure = fn(&mut Report) -> Result<()>;
 
 /// What is measured, in this order.
-const MEASUREMENTS: [(&str, Measure); 9] = [
+const MEASUREMENTS: [(&str, Measure); 11] = [
     ("bare", bare::measure),
     ("array_10000", throughput::array),
     ("singles_10000", singles::measure),
     ("hyperqueue", hyperqueue::measure),
     ("submit_to_start", latency::measure),
     ("durable", durable::measure),
+    ("quorum", quorum::measure),
+    ("failover", failover::measure),
     ("memory_queued_single", memory::singles),
     ("memory_queued_array", memory::array),
     ("ratios", report::ratios),
