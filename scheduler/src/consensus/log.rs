@@ -15,6 +15,8 @@ pub(super) struct MemoryLog {
     members: Members,
     /// The newest snapshot that is durable here.
     saved: Option<SnapshotPoint>,
+    /// Where the newest one stands that is on its way to the disk.
+    making: u64,
     /// A member needs a snapshot that there is not: a newer one, or one that knows of it.
     wanted: Cell<bool>,
     /// The last entry that is no longer in memory.
@@ -31,6 +33,7 @@ impl MemoryLog {
             members: point.members.clone(),
             dropped: (point.index, point.term),
             saved: (point.index > 0).then_some(point),
+            making: 0,
             wanted: Cell::new(false),
             entries: entries.into(),
             bytes,
@@ -101,6 +104,22 @@ impl MemoryLog {
             self.saved = Some(point);
         }
         self.wanted.set(false);
+    }
+
+    /// A snapshot is on its way to the disk.
+    pub(super) fn set_making(&mut self, index: u64) {
+        self.making = index;
+    }
+
+    /// The last entry that is no longer in memory.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped.0
+    }
+
+    /// Where a member that needs a snapshot goes on: what comes after it must stay until then.
+    pub(super) fn snapshot_reaches(&self) -> u64 {
+        let saved = self.saved.as_ref().map_or(0, |point| point.index);
+        if saved >= self.dropped.0 { saved } else { self.making }
     }
 
     pub(super) fn is_wanted(&self) -> bool {

@@ -312,8 +312,13 @@ impl Consensus {
         let mut floor = index;
         if company && self.leads() {
             let slowest = self.node.raft.prs().iter().map(|(_, progress)| progress.matched).min();
+            let dropped = self.node.store().dropped();
+            let behind =
+                self.node.raft.prs().iter().any(|(_, other)| other.recent_active && other.matched < dropped);
             let store = self.node.mut_store();
-            store.trim(index, limits.lagging_bytes.max(keep));
+            // Else the snapshot that one waits for would be outdated by the time it is made, again and again.
+            let upto = if behind { index.min(store.snapshot_reaches()) } else { index };
+            store.trim(upto, limits.lagging_bytes.max(keep));
             floor = floor.min(slowest.unwrap_or(index));
         } else if !company {
             keep = limits.tail_bytes;
@@ -325,6 +330,11 @@ impl Consensus {
     /// Where a snapshot up to the applied `index` stands.
     pub fn point(&self, index: u64) -> Option<SnapshotPoint> {
         self.node.store().point(index)
+    }
+
+    /// A snapshot up to this index is being made.
+    pub fn making(&mut self, index: u64) {
+        self.node.mut_store().set_making(index);
     }
 
     /// A snapshot is durable here, and may be sent to others.

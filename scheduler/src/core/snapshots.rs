@@ -48,6 +48,7 @@ impl Core {
         let applied = self.state.applied().saturating_sub(early);
         if let Some(point) = self.consensus.point(applied).filter(|point| point.index > 0) {
             (course.running, course.entries, course.bytes) = (true, 0, 0);
+            self.consensus.making(point.index);
             self.effects.push_back(Effect::Snapshot { point, state: Box::new(self.state.fork()) });
         }
     }
