@@ -27,7 +27,9 @@ pub(crate) async fn ask<T: Send + 'static>(
 ) -> Result<T, Problem> {
     is_whole(app)?;
     if !app.controller.settle_history().await.map_err(stopping)? {
-        return Err(behind("what happened last cannot be written down on this controller now; its log says why"));
+        return Err(behind(
+            "what happened last cannot be written down on this controller now; its log says why",
+        ));
     }
     // What came to light only now: a state that another controller sent.
     is_whole(app)?;
