@@ -35,13 +35,13 @@ pub(crate) trait Demand {
 
 /// What a drained cluster must come to.
 pub(crate) fn drained() -> Vec<Box<dyn Demand>> {
-    vec![Box::new(a_leader_leads::ALeaderLeads), Box::new(all_is_given_back::AllIsGivenBack)]
+    vec![Box::new(a_leader_leads::ALeaderLeads::default()), Box::new(all_is_given_back::AllIsGivenBack)]
 }
 
 /// All of them.
 pub(crate) fn all() -> Vec<Box<dyn Demand>> {
     vec![
-        Box::new(a_leader_leads::ALeaderLeads),
+        Box::new(a_leader_leads::ALeaderLeads::default()),
         Box::new(all_is_answered::AllIsAnswered),
         Box::new(NothingAdmissibleIdles::default()),
         Box::new(runs_come_to_their_end::RunsComeToTheirEnd),

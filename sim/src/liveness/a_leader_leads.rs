@@ -5,7 +5,11 @@ use crate::clock::Micros;
 use crate::world::World;
 
 /// L1.
-pub(super) struct ALeaderLeads;
+#[derive(Default)]
+pub(super) struct ALeaderLeads {
+    /// Since when nobody leads: on a slow network one may be deposed now and then.
+    since: Option<Micros>,
+}
 
 impl Demand for ALeaderLeads {
     fn within(&self) -> Micros {
@@ -13,8 +17,13 @@ impl Demand for ALeaderLeads {
         Micros::seconds(30)
     }
 
+    fn since(&self) -> Micros {
+        self.since.unwrap_or_default()
+    }
+
     fn missing(&mut self, world: &World, _: Micros) -> Option<String> {
         let leads = world.leader().is_some_and(|id| world.core.contains(&id));
+        self.since = (!leads).then(|| self.since.unwrap_or(world.now()));
         let standing = || {
             let core = world.core.iter().filter_map(|id| world.controllers.get(id));
             let each = core.map(|it| match &it.core {
