@@ -49,10 +49,11 @@ impl Core {
         if !self.is_leading() {
             return;
         }
-        if self.watch.heard(node, self.moment.elapsed)
-            && let Some(node) = self.state.node(node)
-        {
-            self.index.mark(node.pool);
+        if self.watch.heard(node, self.moment.elapsed) {
+            self.heard_again(node);
+            if let Some(node) = self.state.node(node) {
+                self.index.mark(node.pool);
+            }
         }
         match message {
             FromWorker::Attach { incarnation, attempts } => {

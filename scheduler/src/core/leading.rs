@@ -1,9 +1,9 @@
 //! Beginning and ceasing to lead, and what a leader watches.
 
 use super::Core;
-use crate::command::Observation;
+use crate::command::{Command, Observation};
 use crate::effect::{Effect, Outcome};
-use crate::ids::PoolId;
+use crate::ids::{NodeId, PoolId};
 use crate::message::ToWorker;
 use crate::mutants::{self, Mutant};
 use crate::refusal::Refusal;
@@ -86,6 +86,12 @@ impl Core {
     /// The term in which this member leads.
     pub(crate) fn leading_term(&self) -> Option<u64> {
         self.leading.as_ref().map(|leading| leading.term)
+    }
+
+    /// A node that was silent is heard again: that it is lost has not been proposed yet, and is not so.
+    pub(crate) fn heard_again(&mut self, node: NodeId) {
+        let lost = Command::Observed(Observation::NodeLost { node });
+        self.waiting.retain(|(command, _)| *command != lost);
     }
 
     pub(super) fn look_for_silence(&mut self) {
