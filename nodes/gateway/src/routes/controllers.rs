@@ -16,6 +16,9 @@ use tokio::time::timeout;
 
 /// Within this time one that is given leadership has it, or will not.
 const ELECTED: Duration = Duration::from_secs(5);
+/// How often, and how long apart, it is looked whether a controller is heard.
+const HEARD_TRIES: u32 = 10;
+const HEARD_PAUSE: Duration = Duration::from_millis(100);
 
 /// The controllers of the cluster.
 #[utoipa::path(tag = "controllers", responses(
@@ -66,8 +69,7 @@ pub(crate) async fn remove(app: web::Data<App>, key: Key, id: web::Path<String>)
 #[post("/api/v1/controllers/{id}/lead")]
 pub(crate) async fn lead(app: web::Data<App>, id: web::Path<String>) -> Answer {
     let id = number(&id)?;
-    let known = app.read(views).await?;
-    let view = known.into_iter().find(|view| view.id == id.0).ok_or(Refusal::UnknownController(id))?;
+    let view = heard(&app, id).await?;
     let cannot = |why: &str| {
         let detail = format!("controller {} {why}", id.0);
         Err(Problem::new(409, "cannot-lead", "The controller cannot lead now", detail))
@@ -128,6 +130,20 @@ fn view(core: &Core, id: ControllerId, controller: &Controller, last: Option<u64
         lag: last.zip(matched).map(|(last, matched)| last.saturating_sub(matched)),
         heard: progress.map(|progress| progress.active || id == core.id()),
         replaces: controller.replaces.map(|replaced| replaced.0),
+    }
+}
+
+/// A controller as this leader knows it. One that has just begun to lead has heard nobody yet, and waits a little.
+async fn heard(app: &web::Data<App>, id: ControllerId) -> Result<ControllerView, Problem> {
+    let mut tries = 0;
+    loop {
+        let known = app.read(views).await?;
+        let view = known.into_iter().find(|view| view.id == id.0).ok_or(Refusal::UnknownController(id))?;
+        tries += 1;
+        if view.heard != Some(false) || tries > HEARD_TRIES {
+            return Ok(view);
+        }
+        actix_web::rt::time::sleep(HEARD_PAUSE).await;
     }
 }
 
