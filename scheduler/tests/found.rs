@@ -1,0 +1,100 @@
+//! What the simulator found, told as small stories on one core.
+
+mod world;
+
+use tidegate_scheduler::command::ClientCommand;
+use tidegate_scheduler::message::{End, FromWorker};
+use tidegate_scheduler::resources::Need;
+use tidegate_scheduler::state::nodes::NodePhase;
+use tidegate_scheduler::time::{Millis, WallMicros};
+use tidegate_scheduler::{Input, Outcome, Refusal};
+use world::{World, pool, quota, run, select, vcpu};
+
+#[test]
+fn a_run_of_a_pool_that_is_gone_is_not_queued_again() {
+    let mut world = World::new();
+    world.apply_pool(pool("main", 4, 0, 1));
+    world.submit(run("a", 1, vcpu(1)));
+    let (node, fence) = world.running()[0];
+    world.end(node, fence, End::Exited { code: 1 });
+    let delete = ClientCommand::DeletePool { workspace: "default".into(), pool: "main".into(), force: false };
+    assert_eq!(world.told(delete), Ok(Outcome::Done));
+    world.pass(Millis::seconds(1));
+    assert_eq!(world.core.state().pools().count(), 0);
+    let answer = world.told(ClientCommand::Retry(select("a", None)));
+    assert!(matches!(answer, Err(Refusal::PoolDeleting(_))), "{answer:?}");
+    world.check();
+}
+
+#[test]
+fn a_pool_below_its_minimum_grows_when_quota_comes_free() {
+    let mut world = World::new();
+    world.told(ClientCommand::SetQuota { key: quota(None), limit: Some(4) }).unwrap();
+    world.apply_pool(pool("main", 4, 2, 3));
+    assert_eq!(world.core.state().nodes().count(), 1, "there is quota for one");
+    // Nothing waits for the pool: only its minimum asks for more.
+    world.told(ClientCommand::SetQuota { key: quota(None), limit: Some(8) }).unwrap();
+    assert_eq!(world.core.state().nodes().count(), 2);
+    world.check();
+}
+
+#[test]
+fn a_node_that_leaves_does_not_count_for_its_pools_minimum() {
+    let mut world = World::new();
+    world.told(ClientCommand::SetQuota { key: quota(None), limit: Some(8) }).unwrap();
+    world.apply_pool(pool("main", 4, 2, 3));
+    world.smooth = false;
+    let node = world.core.state().nodes().next().unwrap().0;
+    let event = tidegate_scheduler::ProviderEvent::Failed { reason: "retired".into() };
+    world.step(Input::Provider { node, event });
+    while world.sync_one() {
+        world.follow();
+    }
+    assert_eq!(world.core.state().node(node).unwrap().phase, NodePhase::Leaving);
+    world.ask(ClientCommand::SetQuota { key: quota(None), limit: Some(12) });
+    while world.sync_one() {
+        world.follow();
+    }
+    assert_eq!(world.core.state().nodes().count(), 3, "one in the place of the one that leaves");
+    world.check();
+}
+
+#[test]
+fn a_leader_that_stood_still_gives_no_node_up() {
+    let mut world = World::new();
+    world.apply_pool(pool("main", 4, 0, 1));
+    world.submit(run("a", 1, Need::WholeNode));
+    let before = world.running();
+    // The process is stopped for ten minutes; its workers go on, and what they say waits to be read.
+    world.moment.elapsed = world.moment.elapsed.after(Millis::seconds(600));
+    world.moment.wall = WallMicros(1_000_000 + world.moment.elapsed.0 * 1000);
+    world.step(Input::Wake);
+    world.step(Input::Worker { node: before[0].0, message: FromWorker::Heartbeat });
+    world.pass(Millis::seconds(5));
+    assert_eq!(world.running(), before, "its run goes on where it is");
+    assert_eq!(world.core.state().attempts().count(), 1);
+    assert_eq!(world.executions.len(), 1);
+    world.check();
+}
+
+#[test]
+fn a_node_that_is_heard_again_is_not_given_up_by_what_waited() {
+    let mut world = World::new();
+    world.apply_pool(pool("main", 4, 0, 1));
+    world.submit(run("a", 1, Need::WholeNode));
+    let node = world.running()[0].0;
+    let fence = world.running()[0].1;
+    // An entry is on its way to a disk that takes its time, and the node is silent for too long meanwhile.
+    world.smooth = false;
+    world.ask(ClientCommand::SetQuota { key: quota(None), limit: Some(40) });
+    for _ in 0..130 {
+        world.moment.elapsed = world.moment.elapsed.after(Millis(500));
+        world.step(Input::Wake);
+    }
+    world.step(Input::Worker { node, message: FromWorker::Heartbeat });
+    world.smooth = true;
+    world.follow();
+    assert!(world.core.state().attempt(fence).is_some(), "its run is where it was");
+    assert_eq!(world.executions.len(), 1);
+    world.check();
+}
