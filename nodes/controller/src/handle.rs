@@ -1,16 +1,14 @@
 //! What others hold of a controller that runs: ask, read, and watch.
 
-use crate::actors::core::{Ask, CoreActor, DrainAll, Happened, LetGo, LongestStep, Read, WhenReadable};
-use crate::actors::history::{Flush, HistoryActor, Settle};
+use crate::actors::core::{Ask, DrainAll, Happened, LetGo, LongestStep, Read, WhenReadable};
+use crate::actors::history::{Flush, Settle};
+use crate::actors::link::Shared;
 use crate::bundle::{BundleError, JoinBundle};
 use crate::disk::DataFolder;
 use crate::leadership::Leadership;
-use crate::links::Links;
 use crate::member::Membership;
-use crate::peers::Peers;
 use crate::replicate::blobs::ReplicatedBlobs;
-use crate::replicate::forward::{self, ForwardError, ForwardHandler, Forwarding};
-use actix::Addr;
+use crate::replicate::forward::{ForwardError, ForwardHandler, Forwarding};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,20 +33,15 @@ const TRANSFER: Duration = Duration::from_secs(2);
 pub struct Controller(pub(crate) Arc<Parts>);
 
 pub(crate) struct Parts {
-    pub(crate) core: Addr<CoreActor>,
-    pub(crate) history_actor: Addr<HistoryActor>,
-    pub(crate) history: History,
-    pub(crate) blobs: ReplicatedBlobs,
-    pub(crate) links: Links,
+    /// What its links hold too.
+    pub(crate) shared: Shared,
     pub(crate) catalogue: Catalogue,
     pub(crate) folder: PathBuf,
     pub(crate) events: broadcast::Sender<Arc<Event>>,
     pub(crate) phases: watch::Sender<u64>,
     pub(crate) leadership: watch::Sender<Leadership>,
-    pub(crate) peers: Peers,
     pub(crate) ca: Arc<ClusterCa>,
     pub(crate) member: Membership,
-    pub(crate) forwarded: forward::Handler,
     pub(crate) endpoint: Endpoint,
     /// Held for as long as anybody may write.
     pub(crate) lock: DataFolder,
@@ -122,7 +115,7 @@ impl Controller {
     /// called. Waits while nobody leads.
     pub async fn readable(&self) -> Result<(), Stopping> {
         let (readable, is_readable) = oneshot::channel();
-        self.0.core.do_send(WhenReadable(readable));
+        self.0.shared.core.do_send(WhenReadable(readable));
         is_readable.await.map_err(|_| Stopping)
     }
 
@@ -156,26 +149,26 @@ impl Controller {
         if !leadership.borrow().leading {
             return true;
         }
-        self.0.core.do_send(Happened(Input::Transfer { to }));
+        self.0.shared.core.do_send(Happened(Input::Transfer { to }));
         let given = leadership.wait_for(|now| !now.leading);
         matches!(tokio::time::timeout(TRANSFER, given).await, Ok(Ok(_)))
     }
 
     /// Passes a client's request on to another controller.
     pub async fn forward(&self, to: ControllerId, head: HttpRequest) -> Result<Forwarding, ForwardError> {
-        Forwarding::begin(&self.0.peers, to, head).await
+        Forwarding::begin(&self.0.shared.peers, to, head).await
     }
 
     /// Answers what other controllers pass on; said once.
     pub fn on_forwarded(&self, handler: ForwardHandler) {
-        self.0.forwarded.set(handler);
+        self.0.shared.forwarded.set(handler);
     }
 
     /// Asks for a change; once this answers `Ok` it is durable on a majority. The same key asks for the same thing again,
     /// and changes nothing a second time.
     pub async fn ask(&self, key: Option<RequestKey>, command: ClientCommand) -> Result<Outcome, Refusal> {
         let (answer, answered) = oneshot::channel();
-        self.0.core.do_send(Ask { key, command, answer });
+        self.0.shared.core.do_send(Ask { key, command, answer });
         answered.await.unwrap_or_else(|_| Err(Refusal::Unavailable(Stopping.to_string())))
     }
 
@@ -188,29 +181,29 @@ impl Controller {
         let (answer, answered) = oneshot::channel();
         // Whoever no longer waits for the answer does not need it.
         let read = Box::new(move |core: &Core| drop(answer.send(read(core))));
-        self.0.core.do_send(Read(read));
+        self.0.shared.core.do_send(Read(read));
         answered.await.map_err(|_| Stopping)
     }
 
     /// The longest that the core was at work on one input, effects handed on included, since this was last asked.
     pub async fn longest_step(&self) -> Result<Duration, Stopping> {
-        self.0.core.send(LongestStep).await.map_err(|_| Stopping)
+        self.0.shared.core.send(LongestStep).await.map_err(|_| Stopping)
     }
 
     /// Waits until history holds all that was answered before; `false` when it cannot now: its disk is full, or what
     /// came before is being copied.
     pub async fn settle_history(&self) -> Result<bool, Stopping> {
-        self.0.history_actor.send(Settle).await.map_err(|_| Stopping)
+        self.0.shared.history.send(Settle).await.map_err(|_| Stopping)
     }
 
     /// The blobs, as controllers keep them together.
     pub fn blobs(&self) -> &ReplicatedBlobs {
-        &self.0.blobs
+        &self.0.shared.blobs
     }
 
     /// Run history; may be a moment behind, see [`Controller::settle_history`].
     pub fn history(&self) -> &History {
-        &self.0.history
+        &self.0.shared.kept
     }
 
     /// The VM sizes that pools may have.
@@ -249,7 +242,7 @@ impl Controller {
         offset: u64,
         follow: bool,
     ) -> Result<LogTail, LogUnavailable> {
-        let link = self.0.links.link(node).ok_or(LogUnavailable::NotConnected(node))?;
+        let link = self.0.shared.links.link(node).ok_or(LogUnavailable::NotConnected(node))?;
         let request = BulkRequest::ReadLog { fence: fence.0, stream, offset, follow };
         let stream =
             link.open_bulk(&request).await.map_err(|error| LogUnavailable::Failed(error.to_string()))?;
@@ -259,7 +252,7 @@ impl Controller {
     /// Starts nothing more, and waits until every node is given back: once its runs have ended, or at once.
     pub async fn drain(&self, force: bool) {
         let (done, drained) = oneshot::channel();
-        self.0.core.do_send(DrainAll { force, done });
+        self.0.shared.core.do_send(DrainAll { force, done });
         // A core that is gone has nothing left to drain.
         drop(drained.await);
     }
@@ -273,11 +266,11 @@ impl Controller {
             tracing::warn!("nobody took leadership over");
         }
         let (done, let_go) = oneshot::channel();
-        self.0.core.do_send(LetGo(done));
+        self.0.shared.core.do_send(LetGo(done));
         drop(let_go.await);
-        self.0.peers.close();
+        self.0.shared.peers.close();
         self.0.endpoint.close("the controller is stopping").await;
-        match self.0.history_actor.send(Flush(None)).await {
+        match self.0.shared.history.send(Flush(None)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "run history could not be written out"),
             Err(error) => tracing::warn!(%error, "run history is gone"),

@@ -29,6 +29,7 @@ mod recover;
 mod replicate;
 mod serve;
 mod start;
+mod start_error;
 
 pub use bundle::{BundleError, JoinBundle, found};
 pub use clock::wall;
@@ -42,7 +43,8 @@ pub use replicate::blobs::{BlobError, ReplicatedBlobs};
 pub use replicate::forward::{
     Answering, BodyIn, BodyOut, ForwardError, ForwardHandler, Forwarded, Forwarding, Replying,
 };
-pub use start::{Running, StartError, start};
+pub use start::{Running, start};
+pub use start_error::StartError;
 
 /// What a controller says of itself when it meets another program.
 pub(crate) const BUILD: &str = concat!("tidegate ", env!("CARGO_PKG_VERSION"));

@@ -3,7 +3,7 @@
 use crate::config::ControllerConfig;
 use crate::disk::{DataFolder, DurableLog, SnapshotStore};
 use crate::member::{self, Membership};
-use crate::start::StartError;
+use crate::start_error::StartError;
 use tidegate_scheduler::State;
 use tidegate_scheduler::consensus::{HardState, Restored};
 

@@ -9,14 +9,14 @@ use crate::actors::pool::Pools;
 use crate::bodies::Bodies;
 use crate::clock::Clock;
 use crate::config::ControllerConfig;
-use crate::disk::{DataFolder, DurableLog, FolderError, LogError, SnapshotError, SnapshotStore};
+use crate::disk::{DataFolder, DurableLog, SnapshotStore};
 use crate::dispatch::Wiring;
 use crate::fatal::{Fatal, Removed};
 use crate::handle::{Controller, Parts};
 use crate::leadership::Leadership;
 use crate::links::Links;
-use crate::member::{self, Membership, MembershipError};
-use crate::network::{self, Network, NetworkError};
+use crate::member::{self, Membership};
+use crate::network::{self, Network};
 use crate::peers::{PeerEvents, Peers};
 use crate::providers::Providers;
 use crate::record::Recorder;
@@ -25,90 +25,21 @@ use crate::replicate::Places;
 use crate::replicate::blobs::ReplicatedBlobs;
 use crate::replicate::forward;
 use crate::replicate::history::Copying;
+use crate::start_error::StartError;
 use actix::{Actor, Addr, Arbiter, AsyncContext};
-use std::path::PathBuf;
 use std::sync::Arc;
-use thiserror::Error;
-use tidegate_provider::Catalogue;
-use tidegate_scheduler::consensus::{ConsensusError, Restored};
+use tidegate_scheduler::consensus::Restored;
 use tidegate_scheduler::controllers::ControllerCard;
 use tidegate_scheduler::event::Event;
 use tidegate_scheduler::ids::ControllerId;
 use tidegate_scheduler::record::Start;
-use tidegate_scheduler::state::snapshot::ImageError;
 use tidegate_scheduler::{Core, Input, Loaded, Member, State};
-use tidegate_store::{BlobStore, History, HistoryError, StoreError, StoreOptions};
-use tidegate_transport::endpoint::Endpoint;
+use tidegate_store::{BlobStore, History, StoreOptions};
 use tidegate_transport::link::Link;
-use tidegate_transport::tls::ClusterCa;
 use tokio::sync::{broadcast, watch};
 
 /// How many events a slow watcher may fall behind.
 const EVENTS_KEPT: usize = 4096;
-
-/// Why a controller does not start. Nothing was changed on the disk.
-#[derive(Debug, Error)]
-pub enum StartError {
-    /// The data folder cannot be used.
-    #[error(transparent)]
-    Folder(#[from] FolderError),
-    /// The durable log cannot be used.
-    #[error(transparent)]
-    Log(#[from] LogError),
-    /// The snapshots cannot be read.
-    #[error(transparent)]
-    Snapshot(#[from] SnapshotError),
-    /// The newest whole snapshot is of another release, or broken inside.
-    #[error("the newest snapshot cannot be used: {0}")]
-    Image(#[from] ImageError),
-    /// The log goes on from a snapshot that is not there.
-    #[error(
-        "the durable log begins at entry {first}, but the newest whole snapshot ends at {snapshot}: entries \
-         between are missing. Restore the data folder from a backup, or start on an empty one"
-    )]
-    Gap {
-        /// Where the log begins.
-        first: u64,
-        /// Where the snapshot ends.
-        snapshot: u64,
-    },
-    /// The log is gone, and with it what this member has promised.
-    #[error(
-        "the durable log of controller c{id} is gone, and with it what it has promised to the others: this folder must not \
-         be used again. Move it away, and join as a new controller: `tidegate controller add --replaces {id}`; a cluster \
-         of one controller is restored from a backup of the whole folder"
-    )]
-    LogLost {
-        /// The controller.
-        id: u64,
-    },
-    /// Consensus refuses what was read back.
-    #[error(transparent)]
-    Consensus(#[from] ConsensusError),
-    /// The store cannot be opened.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// Run history cannot be opened.
-    #[error(transparent)]
-    History(#[from] HistoryError),
-    /// The folder's own word of whose it is.
-    #[error(transparent)]
-    Membership(#[from] MembershipError),
-    /// The record of its inputs.
-    #[error("the record {} cannot be begun: {source}", path.display())]
-    Record {
-        /// The file.
-        path: PathBuf,
-        /// The system's answer.
-        source: std::io::Error,
-    },
-    /// It failed as soon as it ran.
-    #[error("the controller cannot go on: {0}")]
-    Failed(String),
-    /// Workers could not connect.
-    #[error(transparent)]
-    Network(#[from] NetworkError),
-}
 
 /// A controller that runs, and what stops it.
 pub struct Running {
@@ -240,7 +171,7 @@ fn start_core(
         let guarded = fatal.clone();
         let to_core = ToCore { shared: shared.with(address.clone()), removed: removed.clone() };
         shared.peers.tell(Arc::new(to_core));
-        let (kept, blobs) = (shared.snapshots.clone(), shared.blobs);
+        let (kept, blobs) = (shared.snapshots.clone(), shared.blobs.local().clone());
         let disk = DiskActor::start_in_arbiter(&disk_thread, move |_| {
             DiskActor::new(log, kept, blobs, address, fatal)
         });
@@ -287,8 +218,7 @@ struct Sharing {
     peers: Peers,
     snapshots: SnapshotStore,
     history: Addr<HistoryActor>,
-    blobs: BlobStore,
-    replicated: ReplicatedBlobs,
+    blobs: ReplicatedBlobs,
     kept: History,
     forwarded: forward::Handler,
 }
@@ -301,7 +231,7 @@ impl Sharing {
             history: self.history.clone(),
             links: self.links.clone(),
             bodies: self.bodies.clone(),
-            blobs: self.replicated.clone(),
+            blobs: self.blobs.clone(),
             kept: self.kept.clone(),
             snapshots: self.snapshots.clone(),
             forwarded: self.forwarded.clone(),
@@ -310,43 +240,13 @@ impl Sharing {
     }
 }
 
-/// What others hold of it.
-fn hold(
-    core: Addr<CoreActor>,
-    sharing: Sharing,
-    history: History,
-    told: &Told,
-    leadership: watch::Sender<Leadership>,
-    (catalogue, data): (Catalogue, PathBuf),
-    (endpoint, ca, member, lock): (Endpoint, Arc<ClusterCa>, Membership, DataFolder),
-) -> Controller {
-    Controller(Arc::new(Parts {
-        core,
-        history_actor: sharing.history,
-        history,
-        blobs: sharing.replicated,
-        links: sharing.links,
-        endpoint,
-        catalogue,
-        folder: data,
-        events: told.events.clone(),
-        phases: told.phases.clone(),
-        leadership,
-        peers: sharing.peers,
-        ca,
-        member,
-        forwarded: sharing.forwarded,
-        lock,
-    }))
-}
-
 /// Starts a controller. Must be called in an actix system.
 pub async fn start(config: ControllerConfig) -> Result<Running, StartError> {
     let folder = DataFolder::open(&config.data)?;
     let member = membership(&folder, &config)?;
     let Recovered { log, snapshots, state, restored, notices } = recover(&folder, &config, &member)?;
     let blobs = BlobStore::open(folder.store().join("blobs"), StoreOptions::default())?;
-    let history = History::open(&folder.store().join("history.db"), blobs.clone())?;
+    let kept = History::open(&folder.store().join("history.db"), blobs.clone())?;
     let threads = Threads::new();
     let Network { endpoint, ca, controllers, address } =
         network::open(&folder, &config, &member, &threads.net).await?;
@@ -373,35 +273,35 @@ pub async fn start(config: ControllerConfig) -> Result<Running, StartError> {
     let places = Places::new((member.id, address), seeds, folder.path().to_owned(), controllers);
     let leadership = watch::Sender::new(Leadership::of(&core));
     let voters = watch::Sender::new(core.members().voters.clone());
-    let replicated = ReplicatedBlobs::new(blobs.clone(), member.id, peers.clone(), voters.subscribe());
-    let history_actor = start_history(&threads, &history, &told, &replicated, (behind, alone));
+    let blobs = ReplicatedBlobs::new(blobs, member.id, peers.clone(), voters.subscribe());
+    let history = start_history(&threads, &kept, &told, &blobs, (behind, alone));
     let (links, bodies, forwarded) = (Links::default(), Bodies::default(), forward::Handler::default());
-    let history_of = history.clone();
-    let sharing = Sharing {
-        links,
-        bodies,
-        peers,
-        snapshots,
-        history: history_actor,
-        blobs,
-        replicated,
-        kept: history_of,
-        forwarded,
-    };
+    let sharing = Sharing { links, bodies, peers, snapshots, history, blobs, kept, forwarded };
     let owned = Owned { core, recorder, log, places, pools };
     let core = start_core(&threads, owned, &sharing, &told, leadership.clone(), voters);
-    threads.net.spawn(accept::run(endpoint.clone(), sharing.with(core.clone())));
-    let rest = (endpoint, ca, member, folder);
-    let controller = hold(core, sharing, history, &told, leadership, (config.catalogue, config.data), rest);
+    let shared = sharing.with(core);
+    threads.net.spawn(accept::run(endpoint.clone(), shared.clone()));
+    let Told { fatal, removed, events, phases, .. } = told;
+    let controller = Controller(Arc::new(Parts {
+        shared,
+        endpoint,
+        catalogue: config.catalogue,
+        folder: config.data,
+        events,
+        phases,
+        leadership,
+        ca,
+        member,
+        lock: folder,
+    }));
     if controller.membership().founders == [controller.membership().id] {
         // One that is alone answers by itself, and is waited for until it does.
         tokio::select! {
             ready = controller.settled() => {
                 ready.map_err(|stopping| StartError::Failed(stopping.to_string()))?;
             }
-            reason = told.fatal.happened() => return Err(StartError::Failed(reason)),
+            reason = fatal.happened() => return Err(StartError::Failed(reason)),
         }
     }
-    let (fatal, removed, arbiters) = (told.fatal, told.removed, threads.into_arbiters());
-    Ok(Running { controller, fatal, removed, notices, arbiters })
+    Ok(Running { controller, fatal, removed, notices, arbiters: threads.into_arbiters() })
 }
