@@ -5,56 +5,34 @@
 //! cargo run --release -p tidegate-controller --example snapshot_rate -- [RUNS] [NODES]
 //! ```
 
+#[path = "../tests/support/mod.rs"]
+mod support;
+
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tidegate_controller::disk::{DataFolder, DurableLog, SnapshotStore};
+use tidegate_controller::disk::{DataFolder, DurableLog, LogOptions, SnapshotStore};
 use tidegate_controller::{Controller, ControllerConfig, JoinBundle, Running, found, start};
-use tidegate_provider::Catalogue;
-use tidegate_scheduler::command::{
-    ClientCommand, Command, Entry, Observation, OnDisconnect, PlanCommand, PoolSettings, Submit,
-};
+use tidegate_scheduler::command::{ClientCommand, Command, Entry, Observation, PlanCommand, PoolSettings};
 use tidegate_scheduler::consensus::{HardState, Members, SnapshotPoint};
 use tidegate_scheduler::ids::{NodeId, PoolId, RunId, Slot};
-use tidegate_scheduler::resources::{Need, Tier};
 use tidegate_scheduler::time::{Millis, WallMicros};
 use tidegate_scheduler::{Limits, Loaded, State};
-use tidegate_store::{BlobStore, Digest, History, StoreOptions};
+use tidegate_store::{BlobStore, History, StoreOptions};
 
 const AT_ONCE: usize = 4096;
 
-fn submit(name: String) -> ClientCommand {
-    let body = format!("{{\"command\":\"true\",\"name\":\"{name}\"}}").into_bytes();
-    ClientCommand::Submit(Box::new(Submit {
-        name,
-        workspace: "default".into(),
-        experiment: "many".into(),
-        pool: None,
-        count: 1,
-        need: Need::WholeNode,
-        priority: 50,
-        retries: 0,
-        on_disconnect: OnDisconnect::Continue,
-        grace: Millis::seconds(10),
-        digest: Digest::of(&body).into(),
-        body,
-    }))
+/// One of many runs.
+fn run(name: &str) -> ClientCommand {
+    support::submit(name, &format!("{{\"command\":\"true\",\"name\":\"{name}\"}}"))
 }
 
+/// A pool of so many nodes.
 fn pool(nodes: u32) -> ClientCommand {
-    ClientCommand::ApplyPool(Box::new(PoolSettings {
-        workspace: "default".into(),
-        name: "large".into(),
-        region: "local".into(),
-        size: Catalogue::builtin().find("Standard_DS3_v2").expect("a size of the catalogue"),
-        tier: Tier::Dedicated,
-        min_instances: 0,
-        max_instances: nodes,
-        idle_time_before_scale_down: Millis::seconds(120),
-        provider: Vec::new(),
-    }))
+    let ClientCommand::ApplyPool(settings) = support::pool() else { unreachable!("it is a pool's settings") };
+    ClientCommand::ApplyPool(Box::new(PoolSettings { max_instances: nodes, ..*settings }))
 }
 
 /// A cluster with every node at work, and all other runs queued.
@@ -71,7 +49,7 @@ fn large_state(runs: u64, nodes: u64) -> State {
     apply((1..=nodes).map(ready).collect());
     let all: Vec<u64> = (1..=runs + nodes).collect();
     for part in all.chunks(AT_ONCE) {
-        apply(part.iter().map(|n| client(submit(format!("run-{n}")))).collect());
+        apply(part.iter().map(|n| client(run(&format!("run-{n}")))).collect());
     }
     let begin = |n| {
         let slot = Slot { run: RunId(n), element: 0 };
@@ -87,20 +65,7 @@ fn limits() -> Limits {
 }
 
 fn config(data: &Path, listen: SocketAddr) -> ControllerConfig {
-    ControllerConfig {
-        data: data.to_owned(),
-        cluster: "large".into(),
-        listen,
-        advertise: None,
-        http: String::new(),
-        nodes: None,
-        record: None,
-        limits: limits(),
-        log: Default::default(),
-        catalogue: Catalogue::builtin(),
-        worker_program: ("/bin/false".into(), Vec::new()),
-        set_up_node: Arc::new(|_| Err("no node is made here".to_owned())),
-    }
+    ControllerConfig { listen, log: LogOptions::default(), ..support::config(data, limits()) }
 }
 
 /// Makes a founder's folder as it would be after a life with this state.
@@ -229,7 +194,7 @@ async fn load(controller: Controller, stop: Arc<AtomicBool>, accepted: Arc<Atomi
     let mut n = 0;
     while !stop.load(Ordering::Relaxed) {
         n += 1;
-        if controller.ask(None, submit(format!("more-{n}"))).await.is_ok() {
+        if controller.ask(None, run(&format!("more-{n}"))).await.is_ok() {
             accepted.fetch_add(1, Ordering::Relaxed);
         }
     }

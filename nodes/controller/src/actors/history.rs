@@ -60,7 +60,7 @@ impl HistoryActor {
             }
             Ok(true) if !self.copying => {
                 self.copying = true;
-                let copying = copy(self.history.clone(), self.blobs.clone());
+                let copying = copy(self.history.clone(), self.blobs.peers().clone());
                 ctx.spawn(copying.into_actor(self).map(|(), actor, ctx| {
                     actor.copying = false;
                     match actor.history.gap() {

@@ -87,6 +87,20 @@ pub enum FolderError {
     },
 }
 
+/// Makes a folder, readable by its owner alone, and keeps others of this program out of it for as long as the file that
+/// is returned lives: for one that several data folders lie in.
+///
+/// # Errors
+/// When another process has it, or the operating system refuses.
+pub fn lock_folder(path: &Path) -> Result<File, FolderError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at("create the folder", path))?;
+    let lock_path = path.join(LOCK_FILE);
+    pidfile::lock(&lock_path).map_err(|error| match error {
+        LockError::Held(pid) => FolderError::InUse { path: path.into(), pid },
+        LockError::Io(source) => FolderError::Io { action: "lock", path: lock_path.clone(), source },
+    })
+}
+
 /// An open data folder; nobody else can open it while this value or a log of it lives.
 #[derive(Debug)]
 pub struct DataFolder {
@@ -105,11 +119,7 @@ impl DataFolder {
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at("create the folder", path))?;
         let path = path.canonicalize().map_err(at("resolve", path))?;
         refuse_foreign(&path)?;
-        let lock_path = path.join(LOCK_FILE);
-        let lock = pidfile::lock(&lock_path).map_err(|error| match error {
-            LockError::Held(pid) => FolderError::InUse { path: path.clone(), pid },
-            LockError::Io(source) => FolderError::Io { action: "lock", path: lock_path.clone(), source },
-        })?;
+        let lock = lock_folder(&path)?;
         settle_format(&path)?;
         keep_private(&path)?;
         for part in PARTS {

@@ -26,7 +26,7 @@ mod tests;
 
 pub use arriving::Arriving;
 pub use error::LogError;
-pub use folder::{DataFolder, FolderError};
+pub use folder::{DataFolder, FolderError, lock_folder};
 pub use log::{DurableLog, LogOptions, Recovered};
 pub use recovery::TornTail;
 pub use reserve::DiskPressure;

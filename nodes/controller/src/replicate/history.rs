@@ -33,11 +33,6 @@ impl Copying {
     }
 }
 
-/// Copies until nothing is missing, from whoever can give it.
-pub(crate) async fn copy(history: History, blobs: ReplicatedBlobs) {
-    copy_rows(&history, blobs.peers()).await;
-}
-
 /// Fetches what history refers to and is not here: it came about while this controller was away.
 pub(crate) async fn fetch_missing(history: History, blobs: ReplicatedBlobs) {
     loop {
@@ -58,13 +53,14 @@ pub(crate) async fn fetch_missing(history: History, blobs: ReplicatedBlobs) {
     }
 }
 
-async fn copy_rows(history: &History, peers: &Peers) {
+/// Copies until nothing is missing, from whoever can give it.
+pub(crate) async fn copy(history: History, peers: Peers) {
     while history.is_behind() {
         for peer in peers.ids() {
             let Some(link) = peers.link(peer) else { continue };
             let request = PeerRequest::History { cursor: history.copy_cursor() };
             let copied = match link.open_bulk(&request).await {
-                Ok(stream) => take(stream, history).await,
+                Ok(stream) => take(stream, &history).await,
                 Err(error) => Err(error.to_string()),
             };
             match copied {
