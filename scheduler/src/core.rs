@@ -125,7 +125,10 @@ impl Core {
         let Some(leading) = self.leading.as_ref() else {
             return [tick, self.reads.ask_again_at()].into_iter().flatten().min();
         };
-        let planned = self.look_again.map(|at| leading.elapsed.after(at.since(leading.cluster)));
+        // While an entry of ours is on its way, or leadership, nothing is planned: what comes of it looks again.
+        let plans = self.in_flight.is_empty() && !self.consensus.is_transferring();
+        let planned = self.look_again.filter(|_| plans);
+        let planned = planned.map(|at| leading.elapsed.after(at.since(leading.cluster)));
         let watch = self.state.nodes().next().map(|_| leading.next_watch);
         [tick, planned, watch, self.reads.ask_again_at()].into_iter().flatten().min()
     }

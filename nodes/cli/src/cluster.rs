@@ -11,7 +11,6 @@
 
 mod drain;
 mod house;
-mod lock;
 mod pool;
 mod process;
 mod restarts;
@@ -30,6 +29,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
+use tidegate_controller::disk::lock_folder;
 use tidegate_gateway::api::{Page, PoolView};
 
 /// A controller that died so often at once will not come up.
@@ -61,7 +61,8 @@ pub(crate) async fn cluster(plan: Plan) -> Result<(), Failure> {
     let Plan { data, count, http, config, format } = plan;
     // What is wrong with the sizes is told once, and here.
     config.extra_sizes()?;
-    let _lock = lock::lock(&data)?;
+    // One supervisor at a time; a server of one controller takes the same lock.
+    let _lock = lock_folder(&data).map_err(anyhow::Error::from)?;
     let token = server::token_of(&data)?;
     let roster = match Roster::load(&data)? {
         Some(roster) => moved(roster, http, &data)?,

@@ -21,17 +21,6 @@ pub struct Drained {
     pub reads: Vec<(u64, Vec<u8>)>,
 }
 
-impl Drained {
-    /// Whether there is nothing to do.
-    pub fn is_empty(&self) -> bool {
-        self.persist.is_empty()
-            && self.messages.is_empty()
-            && self.installed.is_none()
-            && self.committed.is_empty()
-            && self.reads.is_empty()
-    }
-}
-
 /// One round of raft's that the disk has not confirmed.
 pub(super) struct Outstanding {
     number: u64,

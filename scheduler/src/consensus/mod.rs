@@ -308,7 +308,7 @@ impl Consensus {
     pub fn applied(&mut self, index: u64, limits: &Limits) {
         self.node.raft.commit_apply(index);
         let company = self.has_company();
-        let mut keep = if company { limits.replicated_tail_bytes } else { limits.tail_bytes };
+        let keep = if company { limits.replicated_tail_bytes } else { limits.tail_bytes };
         let mut floor = index;
         if company && self.leads() {
             let slowest = self.node.raft.prs().iter().map(|(_, progress)| progress.matched).min();
@@ -320,8 +320,6 @@ impl Consensus {
             let upto = if behind { index.min(store.snapshot_reaches()) } else { index };
             store.trim(upto, limits.lagging_bytes.max(keep));
             floor = floor.min(slowest.unwrap_or(index));
-        } else if !company {
-            keep = limits.tail_bytes;
         }
         self.node.mut_store().trim(floor, keep);
         self.pin_timeout();
@@ -345,11 +343,6 @@ impl Consensus {
     /// Whether a member needs a newer snapshot than there is.
     pub fn wants_snapshot(&self) -> bool {
         self.node.store().is_wanted()
-    }
-
-    /// Bytes of entries held in memory.
-    pub fn tail_bytes(&self) -> u64 {
-        self.node.store().bytes()
     }
 }
 

@@ -5,13 +5,14 @@ use super::{ServerConfig, announce, default_pool, node_setup, token, worker_prog
 use crate::context::{Context, Contexts};
 use crate::failure::Failure;
 use crate::output::{Format, note};
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tidegate_controller::{Controller, ControllerConfig, Running};
 use tidegate_gateway::{Gateway, GatewayConfig, GatewaySocket};
 use tidegate_provider::Catalogue;
+use tokio::task::JoinError;
 
 /// The cluster's name in certificates: of one machine, there is nothing to tell apart.
 pub(crate) const CLUSTER: &str = "local";
@@ -48,11 +49,13 @@ pub(crate) async fn live(plan: Plan) -> Result<(), Failure> {
     let ended = until_told(&running, &mut signals).await;
     handle.stop(true).await;
     running.stop().await;
-    match serving.await {
-        Ok(Ok(())) => ended,
-        Ok(Err(error)) => ended.and(Err(anyhow::Error::from(error).context("the gateway ended").into())),
-        Err(error) => ended.and(Err(anyhow::Error::from(error).context("the gateway ended").into())),
-    }
+    ended.and(gateway_ended(serving.await))
+}
+
+/// How the gateway ended, once it was told to.
+pub(super) fn gateway_ended(served: Result<std::io::Result<()>, JoinError>) -> Result<(), Failure> {
+    let ended = "the gateway ended";
+    Ok(served.context(ended)?.context(ended)?)
 }
 
 fn controller_config(data: PathBuf, config: ServerConfig) -> anyhow::Result<ControllerConfig> {

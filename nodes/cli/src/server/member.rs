@@ -2,6 +2,7 @@
 
 use super::controller_file::ControllerFile;
 use super::join::{clients_token, join};
+use super::live::gateway_ended;
 use super::signals::Signals;
 use super::{node_setup, worker_program};
 use crate::failure::Failure;
@@ -85,11 +86,7 @@ pub(crate) async fn member(order: Order) -> Result<(), Failure> {
     running.controller.transfer(None).await;
     handle.stop(true).await;
     running.stop().await;
-    match serving.await {
-        Ok(Ok(())) => ended,
-        Ok(Err(error)) => ended.and(Err(anyhow::Error::from(error).context("the gateway ended").into())),
-        Err(error) => ended.and(Err(anyhow::Error::from(error).context("the gateway ended").into())),
-    }
+    ended.and(gateway_ended(serving.await))
 }
 
 fn controller_config(
@@ -176,6 +173,7 @@ fn not_started(error: StartError, Membership { id, .. }: &Membership) -> Failure
     let lost = matches!(
         error,
         StartError::Gap { .. }
+            | StartError::LogLost { .. }
             | StartError::Log(
                 LogError::Damaged { .. } | LogError::MissingFile { .. } | LogError::Incomplete { .. }
             )

@@ -120,6 +120,21 @@ impl Home {
     }
 }
 
+/// Waits for the end of a process, and gives its exit code; one that does not end is killed, and the test fails.
+pub(crate) fn end_of(mut child: Child, what: impl Fn() -> String) -> i32 {
+    let since = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code().unwrap_or(-1);
+        }
+        if since.elapsed() > DEADLINE {
+            child.kill().unwrap();
+            panic!("{}", what());
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 /// A server; dropped, it is told to stop at once.
 pub(crate) struct Up<'a> {
     home: &'a Home,
@@ -136,18 +151,8 @@ impl Up<'_> {
 
     /// Waits for its end.
     pub(crate) fn ended(&mut self) -> i32 {
-        let mut child = self.child.take().unwrap();
-        let since = Instant::now();
-        loop {
-            if let Some(status) = child.try_wait().unwrap() {
-                return status.code().unwrap_or(-1);
-            }
-            if since.elapsed() > DEADLINE {
-                child.kill().unwrap();
-                panic!("the server does not stop: {}", self.log());
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        let child = self.child.take().unwrap();
+        end_of(child, || format!("the server does not stop: {}", self.log()))
     }
 
     pub(crate) fn log(&self) -> String {

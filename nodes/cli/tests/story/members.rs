@@ -1,13 +1,12 @@
 //! A cluster set up by hand: `tidegate controller init`, `run`, `add`, `remove`, `list` and `lead`.
 
-use crate::harness::{DEADLINE, Home};
+use crate::harness::{Home, end_of};
 use serde_json::Value;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 /// A controller in the foreground; dropped, it is told to stop.
 struct Member<'a> {
@@ -70,18 +69,8 @@ impl<'a> Member<'a> {
     }
 
     fn ended(&mut self) -> i32 {
-        let mut child = self.child.take().unwrap();
-        let since = Instant::now();
-        loop {
-            if let Some(status) = child.try_wait().unwrap() {
-                return status.code().unwrap_or(-1);
-            }
-            if since.elapsed() > DEADLINE {
-                child.kill().unwrap();
-                panic!("{} does not stop: {}", self.name, self.log());
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        let child = self.child.take().unwrap();
+        end_of(child, || format!("{} does not stop: {}", self.name, self.log()))
     }
 }
 
