@@ -85,24 +85,24 @@ impl Peers {
         &self.0.card
     }
 
-    /// These are the controllers, at these addresses: links to others are closed, new ones are dialled.
-    pub(crate) fn set(&self, controllers: &[(u64, String)]) {
-        let is_known = |id: &u64| controllers.iter().any(|(known, _)| known == id);
+    /// These are the controllers, at these addresses: new ones are dialled, and the links with those that have left are
+    /// closed. One that is in neither has dialled before its place was known here, and is left alone.
+    pub(crate) fn set(&self, controllers: &[(u64, String)], has_left: impl Fn(u64) -> bool) {
         let close =
             |link: &Link| link.close(CloseCode::Removed, "this controller is no longer of the cluster");
         self.0.peers.retain(|id, peer| {
-            let stays = is_known(id);
-            if !stays && let Some(link) = &*peer.link.borrow() {
+            let left = has_left(*id);
+            if left && let Some(link) = &*peer.link.borrow() {
                 close(link);
             }
-            stays
+            !left
         });
         self.0.incoming.retain(|id, link| {
-            let stays = is_known(id);
-            if !stays {
+            let left = has_left(*id);
+            if left {
                 close(link);
             }
-            stays
+            !left
         });
         for (id, address) in controllers.iter().filter(|(id, _)| *id != self.0.own) {
             let Ok(address) = address.parse::<SocketAddr>() else {

@@ -87,6 +87,52 @@ async fn has_replaced(running: &Running, new: u64, old: u64) {
     .expect("the new one votes and the old one is gone");
 }
 
+/// Waits until a controller reads where this one is.
+async fn has_a_place(running: &Running, id: u64) {
+    let placed = move |core: &tidegate_scheduler::Core| {
+        let known = core.state().controller(ControllerId(id));
+        known.is_some_and(|known| !known.card.address.is_empty())
+    };
+    tokio::time::timeout(PATIENCE, async {
+        while !running.controller.read(placed).await.unwrap() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .expect("its place in the table");
+}
+
+/// A joiner dials before its place is in the table; whatever changes in the table meanwhile, it has not left.
+#[test]
+fn one_that_joins_while_others_are_invited_is_not_taken_for_one_that_has_left() {
+    let temp = tempfile::tempdir().unwrap();
+    let addresses = free_addresses(2);
+    actix::System::new().block_on(async {
+        let bundle = &found("test", &[addresses[0].to_string()]).unwrap()[0];
+        let first = begin(&temp.path().join("c1"), bundle, addresses[0], Limits::default()).await;
+        let invite = first.controller.invite(None, false, None).await.unwrap();
+        let (inviting, stop) = (first.controller.clone(), std::rc::Rc::new(std::cell::Cell::new(false)));
+        let stopped = stop.clone();
+        let invitations = actix_rt::spawn(async move {
+            while !stopped.get() {
+                inviting.invite(None, false, None).await.unwrap();
+            }
+        });
+        let second = begin(&temp.path().join("c2"), &invite, addresses[1], Limits::default()).await;
+        let own = second.controller.membership().id;
+        tokio::select! {
+            biased;
+            () = second.removed.happened() => panic!("the one that joins was told that it has left"),
+            () = has_a_place(&second, own) => {}
+        }
+        stop.set(true);
+        invitations.await.unwrap();
+        assert!(names(&second).await.is_empty(), "it reads what the first one has");
+        second.stop().await;
+        first.stop().await;
+    });
+}
+
 #[test]
 fn three_agree_and_another_takes_over() {
     let temp = tempfile::tempdir().unwrap();

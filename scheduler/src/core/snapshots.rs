@@ -64,11 +64,11 @@ impl Core {
         }
     }
 
-    /// The next one is due at once: the log must not grow for ever because a disk was full for a moment.
+    /// The next one is due soon: the log must not grow for ever because a disk was full for a moment.
     pub(crate) fn snapshot_failed(&mut self) {
         self.snapshots.running = false;
         self.snapshots.not_before = self.moment.elapsed.after(TRY_AGAIN);
-        self.snapshots.entries = self.limits.entries_per_snapshot / 2;
+        self.snapshots.entries = self.limits.entries_per_snapshot;
     }
 
     /// Another member's snapshot is on this disk, and raft decides whether it takes the state's place.

@@ -7,6 +7,7 @@ use crate::consensus::{Members, MembershipChange, Progress, Role};
 use crate::controllers::{Controller, Wish};
 use crate::ids::ControllerId;
 use crate::state::State;
+use std::collections::BTreeSet;
 
 /// A learner this close to what is committed has caught up.
 const CAUGHT_UP: u64 = 100;
@@ -104,7 +105,7 @@ fn leaves_a_majority(steps: &[(u64, Role)], standing: &Standing<'_>) -> bool {
         .iter()
         .copied()
         .filter(|id| !steps.iter().any(|(step, role)| step == id && *role != Role::Voter));
-    let voters: std::collections::BTreeSet<u64> = left.chain(promoted).collect();
+    let voters: BTreeSet<u64> = left.chain(promoted).collect();
     let heard = |id: &&u64| {
         **id == standing.own.0
             || (standing.progress)(ControllerId(**id)).is_some_and(|progress| progress.active)

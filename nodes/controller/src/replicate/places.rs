@@ -43,7 +43,7 @@ impl Places {
             self.known.retain(|id, _| state.controller(ControllerId(*id)).is_some());
         }
         let places: Vec<(u64, String)> = self.known.clone().into_iter().collect();
-        peers.set(&places);
+        peers.set(&places, |id| state.has_left(ControllerId(id)));
         if places == self.written && !leads {
             return;
         }
