@@ -4,6 +4,7 @@ use crate::controllers::ControllerCard;
 use crate::ids::{ContentId, ControllerId, Fence, NodeId, PoolId, RequestKey, Slot};
 use crate::message::Report;
 use crate::resources::{Need, Tier, VmSize};
+use crate::state::quota::Allowance;
 use crate::time::{Millis, WallMicros};
 use serde::{Deserialize, Serialize};
 
@@ -66,12 +67,12 @@ pub enum ClientCommand {
         /// Which.
         id: ControllerId,
     },
-    /// Set or lift a limit.
+    /// Set or lift an allowance.
     SetQuota {
-        /// What is limited.
+        /// Whose.
         key: QuotaKey,
-        /// In vCPU; `None` lifts it.
-        limit: Option<u64>,
+        /// `None` lifts it.
+        allowance: Option<Allowance>,
     },
 }
 
@@ -134,6 +135,8 @@ pub struct PoolSettings {
     pub workspace: String,
     /// Its name in that tenant.
     pub name: String,
+    /// The team of the workspace that its VMs count against; the workspace itself when absent.
+    pub team: Option<String>,
     /// Where its VMs are; part of what quota counts by.
     pub region: String,
     /// Copied from the catalogue.
@@ -151,26 +154,32 @@ pub struct PoolSettings {
     pub provider: Vec<u8>,
 }
 
-/// What a quota limits: the vCPU of one family and tier in one region, over all workspaces or in one.
+/// What an allowance is for: the vCPU of one family and tier in one region, of all workspaces, of one, or of a team of it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct QuotaKey {
     /// The region.
     pub region: String,
-    /// The VM family.
-    pub family: String,
+    /// The VM family; all together when absent.
+    pub family: Option<String>,
     /// Dedicated and low-priority are counted apart.
     pub tier: Tier,
     /// One workspace; all together when absent.
     pub workspace: Option<String>,
+    /// One team of the workspace; all of it when absent.
+    pub team: Option<String>,
 }
 
 impl std::fmt::Display for QuotaKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} ({}, {}", self.family, self.tier, self.region)?;
-        match &self.workspace {
-            Some(workspace) => write!(f, ", workspace {workspace})"),
-            None => write!(f, ")"),
+        let family = self.family.as_deref().unwrap_or("all families");
+        write!(f, "{family} ({}, {}", self.tier, self.region)?;
+        if let Some(workspace) = &self.workspace {
+            write!(f, ", workspace {workspace}")?;
         }
+        if let Some(team) = &self.team {
+            write!(f, ", team {team}")?;
+        }
+        write!(f, ")")
     }
 }
 

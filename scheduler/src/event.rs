@@ -3,6 +3,7 @@
 use crate::command::{QuotaKey, ReleaseReason, Submit};
 use crate::ids::{Fence, NodeId, RunId, Slot};
 use crate::message::Report;
+use crate::state::quota::Allowance;
 use crate::time::WallMicros;
 use serde::{Deserialize, Serialize};
 
@@ -115,12 +116,12 @@ pub enum What {
         /// Its name.
         pool: String,
     },
-    /// A limit was set or lifted.
+    /// An allowance was set or lifted.
     QuotaSet {
-        /// What is limited.
+        /// Whose.
         key: QuotaKey,
-        /// In vCPU.
-        limit: Option<u64>,
+        /// `None` when it was lifted.
+        allowance: Option<Allowance>,
     },
     /// A node went on to another phase.
     Node {

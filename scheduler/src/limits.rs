@@ -68,6 +68,10 @@ pub mod agreed {
     pub const ELEMENTS: u32 = 10_000_000;
     /// Bytes of a run's body.
     pub const BODY_BYTES: usize = 64 << 10;
+    /// vCPU, or vCPU-hours, in an allowance.
+    pub const VCPU: u64 = 1 << 40;
+    /// The weight of a node of the quota tree.
+    pub const WEIGHT: u32 = 1000;
     /// Nodes of one pool.
     pub const INSTANCES: u32 = 100_000;
     /// First pause after a node could not be made; doubles with each further failure.

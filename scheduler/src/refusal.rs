@@ -91,6 +91,14 @@ pub enum Refusal {
         /// What is wrong.
         reason: String,
     },
+    /// The allowance makes no sense.
+    #[error("quota of {key}: {reason}")]
+    BadQuota {
+        /// Whose.
+        key: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// A limit on what may be asked for.
     #[error("{what} is {is}, which is more than the limit of {limit}")]
     TooMuch {

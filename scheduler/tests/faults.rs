@@ -13,7 +13,7 @@ use tidegate_scheduler::resources::Need;
 use tidegate_scheduler::state::elements::ElementState;
 use tidegate_scheduler::time::Millis;
 use tidegate_scheduler::{Limits, Outcome, State};
-use world::{World, pool, quota, run, select, vcpu};
+use world::{World, pool, run, select, vcpu};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -106,7 +106,7 @@ fn play(world: &mut World, promises: &mut Promises, step: Step) {
             world.ask(ClientCommand::Retry(select(&name, element)));
             *promises.retried.entry(name).or_default() += 1;
         }
-        Step::Quota(limit) => drop(world.ask(ClientCommand::SetQuota { key: quota(None), limit })),
+        Step::Quota(limit) => drop(world.ask(world::limit(limit))),
         Step::Pool { max } => drop(world.ask(ClientCommand::ApplyPool(Box::new(pool("main", 4, 0, max))))),
         Step::Pass(span) => world.pass(Millis(span)),
         Step::Sync(smooth) => {
@@ -167,7 +167,7 @@ fn check(world: &World, promises: &Promises) {
 fn heal(world: &mut World) {
     world.smooth = true;
     world.follow();
-    world.told(ClientCommand::SetQuota { key: quota(None), limit: None }).unwrap();
+    world.told(world::limit(None)).unwrap();
     world.told(ClientCommand::ApplyPool(Box::new(pool("main", 4, 0, 3)))).unwrap();
     for _ in 0..400 {
         let nodes: Vec<_> = world.workers.keys().copied().collect();

@@ -8,7 +8,7 @@ use tidegate_scheduler::resources::Need;
 use tidegate_scheduler::state::nodes::NodePhase;
 use tidegate_scheduler::time::{Millis, WallMicros};
 use tidegate_scheduler::{Input, Outcome, Refusal};
-use world::{World, pool, quota, run, select, vcpu};
+use world::{World, limit, pool, run, select, vcpu};
 
 #[test]
 fn a_run_of_a_pool_that_is_gone_is_not_queued_again() {
@@ -29,11 +29,11 @@ fn a_run_of_a_pool_that_is_gone_is_not_queued_again() {
 #[test]
 fn a_pool_below_its_minimum_grows_when_quota_comes_free() {
     let mut world = World::new();
-    world.told(ClientCommand::SetQuota { key: quota(None), limit: Some(4) }).unwrap();
+    world.told(limit(Some(4))).unwrap();
     world.apply_pool(pool("main", 4, 2, 3));
     assert_eq!(world.core.state().nodes().count(), 1, "there is quota for one");
     // Nothing waits for the pool: only its minimum asks for more.
-    world.told(ClientCommand::SetQuota { key: quota(None), limit: Some(8) }).unwrap();
+    world.told(limit(Some(8))).unwrap();
     assert_eq!(world.core.state().nodes().count(), 2);
     world.check();
 }
@@ -41,7 +41,7 @@ fn a_pool_below_its_minimum_grows_when_quota_comes_free() {
 #[test]
 fn a_node_that_leaves_does_not_count_for_its_pools_minimum() {
     let mut world = World::new();
-    world.told(ClientCommand::SetQuota { key: quota(None), limit: Some(8) }).unwrap();
+    world.told(limit(Some(8))).unwrap();
     world.apply_pool(pool("main", 4, 2, 3));
     world.smooth = false;
     let node = world.core.state().nodes().next().unwrap().0;
@@ -51,7 +51,7 @@ fn a_node_that_leaves_does_not_count_for_its_pools_minimum() {
         world.follow();
     }
     assert_eq!(world.core.state().node(node).unwrap().phase, NodePhase::Leaving);
-    world.ask(ClientCommand::SetQuota { key: quota(None), limit: Some(12) });
+    world.ask(limit(Some(12)));
     while world.sync_one() {
         world.follow();
     }
@@ -86,7 +86,7 @@ fn a_node_that_is_heard_again_is_not_given_up_by_what_waited() {
     let fence = world.running()[0].1;
     // An entry is on its way to a disk that takes its time, and the node is silent for too long meanwhile.
     world.smooth = false;
-    world.ask(ClientCommand::SetQuota { key: quota(None), limit: Some(40) });
+    world.ask(limit(Some(40)));
     for _ in 0..130 {
         world.moment.elapsed = world.moment.elapsed.after(Millis(500));
         world.step(Input::Wake);

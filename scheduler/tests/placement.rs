@@ -7,7 +7,7 @@ use tidegate_scheduler::command::ClientCommand;
 use tidegate_scheduler::message::End;
 use tidegate_scheduler::resources::Need;
 use tidegate_scheduler::time::Millis;
-use world::{World, pool, quota, run, select, vcpu};
+use world::{World, limit, pool, run, select, vcpu};
 
 /// Who is where: nodes with what runs on them, then what waits.
 fn picture(world: &World) -> String {
@@ -116,7 +116,7 @@ fn arrays_leave_the_queue_in_order_and_in_one_record() {
 fn quota_stops_growth_and_raising_it_goes_on() {
     let mut world = World::new();
     world.apply_pool(pool("main", 4, 0, 5));
-    world.told(ClientCommand::SetQuota { key: quota(None), limit: Some(4) }).unwrap();
+    world.told(limit(Some(4))).unwrap();
     world.submit(run("a", 2, Need::WholeNode));
     insta::assert_snapshot!(picture(&world), @r"
     n1 Ready free 0: a/0
@@ -136,7 +136,7 @@ fn quota_stops_growth_and_raising_it_goes_on() {
     it needs a whole node; of the 1 ready nodes of pool main the emptiest has 0 vCPU, 0 MiB free
     quota of testD (dedicated, local): one more node needs 4 vCPU, 4 of 4 are used; raise it with `tidegate quota set testD 8 --tier dedicated --region local`
     ");
-    world.told(ClientCommand::SetQuota { key: quota(None), limit: Some(8) }).unwrap();
+    world.told(limit(Some(8))).unwrap();
     world.pass(Millis(1000));
     insta::assert_snapshot!(picture(&world), @r"
     n1 Ready free 0: a/0

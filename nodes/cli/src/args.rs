@@ -142,10 +142,12 @@ pub(crate) enum NodeCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum QuotaCommand {
-    /// List limits and what counts against them
+    /// List what regions, workspaces and teams may have, and what they have
     List,
-    /// Set or lift a limit
+    /// Set or lift a limit, or what is kept for a workspace or a team
     Set(commands::quota::Set),
+    /// Set the limits that a cloud's own tool lists
+    Import(commands::quota::Import),
 }
 
 #[derive(Debug, Subcommand)]

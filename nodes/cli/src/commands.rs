@@ -51,6 +51,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Node(NodeCommand::List(list)) => list.run(format, &client()?),
         Command::Quota(QuotaCommand::List) => quota::list(format, &client()?),
         Command::Quota(QuotaCommand::Set(set)) => set.run(format, &client()?),
+        Command::Quota(QuotaCommand::Import(set)) => set.run(format, &client()?),
         Command::Controller(ControllerCommand::Init(init)) => init.run(format),
         Command::Controller(ControllerCommand::Run(run)) => run.run(format),
         Command::Controller(ControllerCommand::Add(add)) => add.run(format, &client()?),

@@ -20,7 +20,7 @@ pub use output::{OutputList, OutputView};
 pub use page::Page;
 pub use pool::{NodeCounts, PoolDelete, PoolView, SizeView};
 pub use problem::{Finding, Problem};
-pub use quota::{QuotaPut, QuotaView};
+pub use quota::{QuotaAllowance, QuotaBudget, QuotaPeriod, QuotaPut, QuotaView};
 pub use run::{
     AttemptView, ElementCounts, ElementView, Explanation, NeedView, Reason, RunDetails, RunState, RunStatus,
     RunSummary, Touched,

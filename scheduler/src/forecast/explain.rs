@@ -5,11 +5,11 @@ use crate::index::{Index, Rank};
 use crate::resources::{Need, Resources};
 use crate::state::State;
 use crate::state::pools::Pool;
-use crate::state::quota::Exhausted;
+use crate::state::quota::{Exhausted, Now, Why};
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// One reason why elements of a run wait.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +63,28 @@ pub enum Blocked {
         needed: u64,
         /// What would help.
         suggestion: String,
+    },
+    /// Quota is there, and others have it or are promised it.
+    QuotaLent {
+        /// What is shared.
+        limit_of: String,
+        /// What all have together, in vCPU.
+        all: u64,
+        /// What they use of it.
+        used: u64,
+        /// What one more node needs.
+        needed: u64,
+    },
+    /// A budget is used up.
+    Budget {
+        /// Whose.
+        budget_of: String,
+        /// vCPU-hours in a period.
+        vcpu_hours: u64,
+        /// The period.
+        period: String,
+        /// When the next one begins, in milliseconds.
+        resets_in_ms: u64,
     },
     /// The provider could not make nodes.
     BootFailed {
@@ -160,21 +182,10 @@ fn growth(state: &State, now: Millis, pool: &Pool, reasons: &mut Vec<Blocked>) {
             nodes: pool.nodes,
         });
     }
+    let now_and_wall = Now { time: now, wall: state.wall() };
     let needed = u64::from(pool.capacity().vcpu);
-    for key in pool.quota_keys() {
-        if let Some(Exhausted { key, limit, used }) =
-            state.quota().exhausted(std::slice::from_ref(&key), needed)
-        {
-            let raise = used + needed;
-            let scope =
-                key.workspace.as_ref().map_or(String::new(), |name| format!(" --workspace-limit {name}"));
-            let suggestion = format!(
-                "tidegate quota set {} {raise} --tier {} --region {}{scope}",
-                key.family, key.tier, key.region
-            );
-            reasons.push(Blocked::Quota { limit_of: key.to_string(), limit, used, needed, suggestion });
-        }
-    }
+    let exhausted = state.quota().exhausted(&pool.account(), needed, now_and_wall);
+    reasons.extend(exhausted.into_iter().map(|exhausted| quota(exhausted, needed)));
     if let Some(error) = &pool.last_failure {
         reasons.push(Blocked::BootFailed {
             pool: settings.name.clone(),
@@ -182,6 +193,30 @@ fn growth(state: &State, now: Millis, pool: &Pool, reasons: &mut Vec<Blocked>) {
             failures: pool.boot_failures,
             retry_in_ms: pool.retry_at.since(now).0,
         });
+    }
+}
+
+fn quota(Exhausted { key, why }: Exhausted, needed: u64) -> Blocked {
+    let limit_of = key.to_string();
+    match why {
+        Why::Limit { limit, used } => {
+            let mut raise = format!("tidegate quota set {}", key.family.as_deref().unwrap_or("all"));
+            let _ = write!(raise, " {} --tier {} --region {}", used + needed, key.tier, key.region);
+            if let Some(workspace) = &key.workspace {
+                let _ = write!(raise, " --for-workspace {workspace}");
+            }
+            if let Some(team) = &key.team {
+                let _ = write!(raise, " --for-team {team}");
+            }
+            Blocked::Quota { limit_of, limit, used, needed, suggestion: raise }
+        }
+        Why::Lent { all, used } => Blocked::QuotaLent { limit_of, all, used, needed },
+        Why::Budget { budget, resets_in } => Blocked::Budget {
+            budget_of: limit_of,
+            vcpu_hours: budget.vcpu_hours,
+            period: budget.period.to_string(),
+            resets_in_ms: resets_in.0,
+        },
     }
 }
 
@@ -214,6 +249,16 @@ impl fmt::Display for Blocked {
                 f,
                 "quota of {limit_of}: one more node needs {needed} vCPU, {used} of {limit} are used; \
                  raise it with `{suggestion}`"
+            ),
+            Blocked::QuotaLent { limit_of, all, used, needed } => write!(
+                f,
+                "quota of {limit_of}: one more node needs {needed} vCPU; of the {all} that may be lent {used} are in use, \
+                 and the rest is kept for others"
+            ),
+            Blocked::Budget { budget_of, vcpu_hours, period, resets_in_ms } => write!(
+                f,
+                "the budget of {budget_of} is used up: {vcpu_hours} vCPU-hours a {period}; the next {period} begins in {}",
+                Millis(*resets_in_ms)
             ),
             Blocked::BootFailed { pool, error, failures, retry_in_ms } => write!(
                 f,

@@ -3,6 +3,7 @@
 //! The stages, in order: place what waits on nodes that are there; ask for nodes for what is left; give
 //! back nodes that nobody needs; drop runs that ended long ago.
 
+mod grant;
 pub mod membership;
 mod place;
 mod retain;
@@ -65,6 +66,7 @@ impl Plan {
 pub fn plan(situation: &Situation<'_>, index: &mut Index, dirty: &BTreeSet<PoolId>) -> Plan {
     let mut plan = Plan::default();
     let mut taken = Vec::new();
+    let mut wants = Vec::new();
     for id in dirty {
         let Some(pool) = situation.state.pool(*id) else {
             continue;
@@ -80,8 +82,9 @@ pub fn plan(situation: &Situation<'_>, index: &mut Index, dirty: &BTreeSet<PoolI
             }
             _ => Left::new(),
         };
-        scale::scale(situation, index.pool_nodes(*id), *id, pool, &left, &mut plan);
+        wants.extend(scale::scale(situation, index.pool_nodes(*id), *id, pool, &left, &mut plan));
     }
+    grant::grant(situation, wants, &mut plan);
     if !mutants::is(Mutant::KeepPlanned) {
         index.undo(taken);
     }

@@ -1,11 +1,11 @@
 //! How many nodes a pool should have: up for what is queued, down after the idle time.
 
+use super::grant::Want;
 use super::place::Left;
 use super::{Drain, Plan, Situation};
 use crate::command::{PlanCommand, ReleaseReason};
 use crate::ids::PoolId;
 use crate::index::PoolNodes;
-use crate::mutants::{self, Mutant};
 use crate::resources::{Need, Resources};
 use crate::state::pools::Pool;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,16 +17,17 @@ pub(super) fn scale(
     pool: &Pool,
     left: &Left,
     plan: &mut Plan,
-) {
+) -> Option<Want> {
     let none = PoolNodes::default();
     let nodes = nodes.unwrap_or(&none);
     for node in nodes.unusable() {
         plan.commands.push(PlanCommand::ReleaseNode { node, reason: ReleaseReason::Unusable });
     }
     let released = down(situation, nodes, pool, left, plan);
-    if !pool.deleting {
-        up(situation, nodes.serving() - released, nodes.coming().count() as u64, id, pool, left, plan);
+    if pool.deleting {
+        return None;
     }
+    up(situation, nodes.serving() - released, nodes.coming().count() as u64, id, pool, left, plan)
 }
 
 /// Gives back every node that may go while the cluster is being stopped.
@@ -42,6 +43,7 @@ pub(super) fn drain(situation: &Situation<'_>, nodes: Option<&PoolNodes>, plan: 
     }
 }
 
+/// How many nodes more the pool wants now.
 fn up(
     situation: &Situation<'_>,
     serving: u32,
@@ -50,26 +52,21 @@ fn up(
     pool: &Pool,
     left: &Left,
     plan: &mut Plan,
-) {
+) -> Option<Want> {
     let below_min = u64::from(pool.settings.min_instances.saturating_sub(serving));
     let open = u64::from(pool.settings.max_instances.saturating_sub(pool.nodes));
     let missing = nodes_for(left, pool.capacity(), open + coming).saturating_sub(coming).max(below_min);
-    let keys = pool.quota_keys();
-    let room = match mutants::is(Mutant::IgnoreQuota) {
-        false => situation.state.quota().room(&keys, pool.capacity().vcpu.into()),
-        true => u64::MAX,
-    };
-    let wanted = missing.min(open).min(room);
+    let wanted = missing.min(open);
     if wanted == 0 {
-        return;
+        return None;
     }
     if pool.retry_at > situation.now {
         plan.wait_until(pool.retry_at);
-        return;
+        return None;
     }
     // After a failure one node tries whether the provider can make them again.
-    let wanted = if pool.boot_failures > 0 { wanted.min(1).saturating_sub(coming) } else { wanted };
-    plan.commands.extend((0..wanted).map(|_| PlanCommand::RequestNode { pool: id }));
+    let nodes = if pool.boot_failures > 0 { wanted.min(1).saturating_sub(coming) } else { wanted };
+    Some(Want { pool: id, account: pool.account(), vcpu: pool.capacity().vcpu.into(), nodes })
 }
 
 /// Gives back what has been idle for long; tells how many.

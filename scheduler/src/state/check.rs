@@ -84,20 +84,19 @@ impl State {
     }
 
     fn check_quota(&self, broken: &mut Vec<String>) {
+        let now = self.moment();
         let mut expected = Quota::default();
         for (_, node) in self.nodes.iter() {
             if let Some(pool) = self.pools.get(&node.pool) {
-                expected.charge(&pool.quota_keys(), node.stage(), pool.capacity().vcpu.into());
+                expected.charge(&pool.account(), node.stage(), pool.capacity().vcpu.into(), now);
             }
         }
         for key in self.quota.keys().chain(expected.keys()) {
-            if self.quota.usage(key) != expected.usage(key) {
-                broken.push(format!(
-                    "quota {key}: {:?}, nodes make {:?}",
-                    self.quota.usage(key),
-                    expected.usage(key)
-                ));
+            let (counted, made) = (self.quota.usage(&key), expected.usage(&key));
+            if counted != made {
+                broken.push(format!("quota {key}: {counted:?}, nodes make {made:?}"));
             }
         }
+        broken.extend(self.quota.check(now));
     }
 }

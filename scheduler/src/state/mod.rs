@@ -103,6 +103,11 @@ impl State {
         self.wall
     }
 
+    /// Both clocks of the last entry.
+    pub fn moment(&self) -> quota::Now {
+        quota::Now { time: self.now, wall: self.wall }
+    }
+
     /// The last entry that is part of this.
     pub fn applied(&self) -> u64 {
         self.applied

@@ -1,10 +1,11 @@
 //! Pools: what an owner asked for, and what `apply` must know of them to re-check a plan.
 
-use crate::command::{PoolSettings, QuotaKey};
+use crate::command::PoolSettings;
 use crate::ids::WorkspaceId;
 use crate::limits::agreed;
 use crate::refusal::Refusal;
 use crate::resources::Resources;
+use crate::state::quota::Account;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 
@@ -35,15 +36,15 @@ impl Pool {
         &self.settings.size.capacity
     }
 
-    /// The limits that its nodes count against.
-    pub fn quota_keys(&self) -> [QuotaKey; 2] {
-        let key = |workspace| QuotaKey {
+    /// Whom its nodes count against.
+    pub fn account(&self) -> Account {
+        Account {
             region: self.settings.region.clone(),
             family: self.settings.size.family.clone(),
             tier: self.settings.tier,
-            workspace,
-        };
-        [key(None), key(Some(self.settings.workspace.clone()))]
+            workspace: self.settings.workspace.clone(),
+            team: self.settings.team.clone(),
+        }
     }
 
     /// Waits longer after each node that could not be made.

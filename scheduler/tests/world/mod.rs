@@ -11,6 +11,7 @@ use tidegate_scheduler::ids::{ClientToken, ContentId, Fence, NodeId};
 use tidegate_scheduler::index::Index;
 use tidegate_scheduler::message::{Assignment, End, FromWorker, Phase, Report, ToWorker};
 use tidegate_scheduler::resources::{Need, Resources, Tier, VmSize};
+use tidegate_scheduler::state::quota::Allowance;
 use tidegate_scheduler::time::{Millis, Moment, WallMicros};
 use tidegate_scheduler::{
     Core, Effect, Input, Limits, Loaded, Member, Outcome, ProviderEvent, Refusal, State,
@@ -58,6 +59,7 @@ pub(crate) fn pool(name: &str, vcpu: u32, min: u32, max: u32) -> PoolSettings {
     PoolSettings {
         workspace: "default".into(),
         name: name.into(),
+        team: None,
         region: "local".into(),
         size: VmSize {
             name: format!("Test_D{vcpu}"),
@@ -76,10 +78,16 @@ pub(crate) fn pool(name: &str, vcpu: u32, min: u32, max: u32) -> PoolSettings {
 pub(crate) fn quota(workspace: Option<&str>) -> QuotaKey {
     QuotaKey {
         region: "local".into(),
-        family: "testD".into(),
+        family: Some("testD".into()),
         tier: Tier::Dedicated,
         workspace: workspace.map(str::to_owned),
+        team: None,
     }
+}
+
+/// Sets or lifts the limit over all workspaces.
+pub(crate) fn limit(limit: Option<u64>) -> ClientCommand {
+    ClientCommand::SetQuota { key: quota(None), allowance: limit.map(Allowance::limited) }
 }
 
 pub(crate) fn run(name: &str, count: u32, need: Need) -> Submit {

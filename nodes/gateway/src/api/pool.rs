@@ -10,6 +10,9 @@ pub struct PoolView {
     pub name: String,
     /// The workspace that owns it.
     pub workspace: String,
+    /// The team of the workspace that its VMs count against; absent for the workspace itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<String>,
     /// Where its VMs are.
     pub location: String,
     /// Their size.

@@ -104,7 +104,9 @@ fn settings(app: &App, name: String, workspace: String, mut body: Value) -> Resu
     let Some(keys) = body.as_object_mut() else {
         return Err(problem::bad_request("the body is a JSON object with the keys of an `amlcompute` file"));
     };
-    let provider = provider_settings(app, keys.remove("tidegate"))?;
+    let mut own = keys.remove("tidegate");
+    let team = team(own.as_mut())?;
+    let provider = provider_settings(app, own)?;
     match keys.get("name") {
         None => drop(keys.insert("name".to_owned(), json!(name))),
         Some(given) if given.as_str().is_some_and(|given| given.eq_ignore_ascii_case(&name)) => {}
@@ -124,6 +126,7 @@ fn settings(app: &App, name: String, workspace: String, mut body: Value) -> Resu
     })?;
     Ok(PoolSettings {
         workspace,
+        team,
         region: vocabulary::region(spec.location.as_deref()),
         size,
         tier: match spec.tier() {
@@ -138,10 +141,21 @@ fn settings(app: &App, name: String, workspace: String, mut body: Value) -> Resu
     })
 }
 
+/// The team that the pool's VMs count against: among Tidegate's own keys, not the provider's.
+fn team(own: Option<&mut Value>) -> Result<Option<String>, Problem> {
+    match own.and_then(Value::as_object_mut).and_then(|keys| keys.remove("team")) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(team)) => Ok(Some(team)),
+        Some(other) => Err(wrong(format!("`team` is {other}; it is a name")).at("tidegate.team")),
+    }
+}
+
+fn wrong(detail: String) -> Problem {
+    Problem::new(422, "bad-pool", "The pool makes no sense", detail).at("tidegate")
+}
+
 /// Checked by the provider's own rules.
 fn provider_settings(app: &App, given: Option<Value>) -> Result<Vec<u8>, Problem> {
-    let wrong =
-        |detail: String| Problem::new(422, "bad-pool", "The pool makes no sense", detail).at("tidegate");
     let bytes = match given {
         None | Some(Value::Null) => Vec::new(),
         Some(Value::Object(mut keys)) => {
@@ -160,6 +174,7 @@ fn view(core: &Core, id: PoolId, pool: &Pool) -> PoolView {
     PoolView {
         name: settings.name.clone(),
         workspace: settings.workspace.clone(),
+        team: settings.team.clone(),
         location: settings.region.clone(),
         size: settings.size.name.clone(),
         family: settings.size.family.clone(),

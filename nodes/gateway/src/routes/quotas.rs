@@ -1,15 +1,16 @@
 //! Quota.
 
-use crate::api::{Page, Problem, QuotaPut, QuotaView};
+use crate::api::{Page, Problem, QuotaAllowance, QuotaBudget, QuotaPeriod, QuotaPut, QuotaView};
 use crate::app::App;
 use crate::problem::Answer;
 use crate::relay::Key;
 use crate::vocabulary;
 use actix_web::{HttpResponse, get, put, web};
+use tidegate_scheduler::State;
 use tidegate_scheduler::command::{ClientCommand, QuotaKey};
-use tidegate_scheduler::state::quota::Quota;
+use tidegate_scheduler::state::quota::{Allowance, Budget, Period};
 
-/// Every limit, and everything that would count against one.
+/// Every allowance, and everything that would count against one.
 #[utoipa::path(tag = "quota", responses(
     (status = 200, description = "All of them", body = Page<QuotaView>),
     (status = "4XX", description = "A problem", body = crate::routes::ProblemBody, content_type = "application/problem+json"),
@@ -18,32 +19,47 @@ use tidegate_scheduler::state::quota::Quota;
 pub(crate) async fn list(app: web::Data<App>) -> Answer {
     let views = app
         .read(|core| {
-            let quota = core.state().quota();
-            // What a workspace uses is told where it is limited, else by the line over all workspaces.
-            let shown = quota.keys().filter(|key| key.workspace.is_none() || quota.limit(key).is_some());
-            shown.map(|key| view(quota, key)).collect::<Vec<_>>()
+            let state = core.state();
+            // Use is told where something is granted, else by the line of the family over all workspaces.
+            let shown = |key: &QuotaKey| {
+                let alone = key.workspace.is_none() && key.family.is_some();
+                alone || state.quota().allowance(key).is_some()
+            };
+            state.quota().keys().filter(shown).map(|key| view(state, &key)).collect::<Vec<_>>()
         })
         .await?;
     Ok(HttpResponse::Ok().json(Page::whole(views)))
 }
 
-/// Sets or lifts a limit. A limit below use is legal: nothing new is granted until use falls.
+/// Sets or lifts an allowance. One below use is legal: nothing new is granted until use falls.
 #[utoipa::path(tag = "quota", request_body = QuotaPut, responses(
-    (status = 200, description = "The limit as it is now", body = QuotaView),
+    (status = 200, description = "It as it is now", body = QuotaView),
     (status = "4XX", description = "A problem", body = crate::routes::ProblemBody, content_type = "application/problem+json"),
 ))]
 #[put("/api/v1/quotas")]
 pub(crate) async fn put(app: web::Data<App>, key: Key, wanted: web::Json<QuotaPut>) -> Answer {
-    let QuotaPut { family, tier, region, workspace, limit } = wanted.into_inner();
-    let Some(known) = app.controller.catalogue().family(&family) else {
-        return Err(unknown_family(&app, &family));
+    let QuotaPut { family, tier, region, workspace, team, limit, allowance } = wanted.into_inner();
+    let bad = |detail: String| Problem::new(422, "bad-quota", "The allowance makes no sense", detail);
+    let family = match family {
+        None => None,
+        Some(family) => match app.controller.catalogue().family(&family) {
+            Some(known) => Some(known.to_owned()),
+            None => return Err(unknown_family(&app, &family)),
+        },
     };
-    let tier = vocabulary::tier(tier.as_deref())
-        .map_err(|error| Problem::new(422, "bad-quota", "The limit makes no sense", error).at("tier"))?;
+    let tier = vocabulary::tier(tier.as_deref()).map_err(|error| bad(error).at("tier"))?;
+    let granted = match (limit, allowance) {
+        (Some(_), Some(_)) => {
+            return Err(bad("give `limit` or `allowance`, not both".to_owned()).at("limit"));
+        }
+        (Some(limit), None) if workspace.is_none() => Some(Allowance::limited(limit)),
+        (Some(limit), None) => Some(Allowance::capped(limit)),
+        (None, allowance) => allowance.map(granted),
+    };
     let region = vocabulary::region(region.as_deref());
-    let limited = QuotaKey { region, family: known.to_owned(), tier, workspace };
-    app.ask(key, ClientCommand::SetQuota { key: limited.clone(), limit }).await?;
-    let view = app.read(move |core| view(core.state().quota(), &limited)).await?;
+    let granted_to = QuotaKey { region, family, tier, workspace, team };
+    app.ask(key, ClientCommand::SetQuota { key: granted_to.clone(), allowance: granted }).await?;
+    let view = app.read(move |core| view(core.state(), &granted_to)).await?;
     Ok(HttpResponse::Ok().json(view))
 }
 
@@ -66,17 +82,50 @@ fn unknown_family(app: &App, family: &str) -> Problem {
     Problem::new(422, "unknown-family", "There is no such VM family", detail).at("family")
 }
 
-fn view(quota: &Quota, key: &QuotaKey) -> QuotaView {
+fn granted(wanted: QuotaAllowance) -> Allowance {
+    let QuotaAllowance { nominal, borrowing_limit, lending_limit, weight, budget } = wanted;
+    let period = |period| match period {
+        QuotaPeriod::Day => Period::Day,
+        QuotaPeriod::Week => Period::Week,
+        QuotaPeriod::Month => Period::Month,
+    };
+    let budget =
+        budget.map(|budget| Budget { vcpu_hours: budget.vcpu_hours, period: period(budget.period) });
+    Allowance { nominal, borrowing_limit, lending_limit, weight, budget }
+}
+
+fn told(allowance: Allowance) -> QuotaAllowance {
+    let Allowance { nominal, borrowing_limit, lending_limit, weight, budget } = allowance;
+    let period = |period| match period {
+        Period::Day => QuotaPeriod::Day,
+        Period::Week => QuotaPeriod::Week,
+        Period::Month => QuotaPeriod::Month,
+    };
+    let budget =
+        budget.map(|budget| QuotaBudget { vcpu_hours: budget.vcpu_hours, period: period(budget.period) });
+    QuotaAllowance { nominal, borrowing_limit, lending_limit, weight, budget }
+}
+
+fn view(state: &State, key: &QuotaKey) -> QuotaView {
+    let (quota, now) = (state.quota(), state.moment());
     let usage = quota.usage(key);
+    let allowance = quota.allowance(key);
+    let spending = quota.spending(key, now);
     QuotaView {
         family: key.family.clone(),
         tier: key.tier.to_string(),
         region: key.region.clone(),
         workspace: key.workspace.clone(),
-        limit: quota.limit(key),
+        team: key.team.clone(),
+        limit: allowance.and_then(|allowance| allowance.most()),
+        allowance: allowance.map(told),
         used: usage.total(),
         reserved: usage.reserved,
         provisioning: usage.provisioning,
         bound: usage.bound,
+        borrowed: quota.borrowed(key),
+        borrowed_lately: quota.borrowed_lately_milli(key, now) as f64 / 1000.0,
+        spent_vcpu_hours: spending.map(|spending| spending.used as f64 / 3_600_000.0),
+        budget_resets_in: spending.map(|spending| spending.resets_in.0 as f64 / 1000.0),
     }
 }

@@ -1,7 +1,7 @@
 //! What clients ask for.
 
 use super::{Applying, State, Touched};
-use crate::command::{ClientCommand, PoolSettings, RunSelector, Submit};
+use crate::command::{ClientCommand, PoolSettings, QuotaKey, RunSelector, Submit};
 use crate::effect::Outcome;
 use crate::event::What;
 use crate::ids::{PoolId, RunId, Slot, WorkspaceId};
@@ -11,6 +11,7 @@ use crate::mutants::{self, Mutant};
 use crate::refusal::Refusal;
 use crate::state::elements::{ElementState, Elements};
 use crate::state::pools::{self, Pool};
+use crate::state::quota::{self, Account, Allowance};
 use crate::state::runs::Run;
 use crate::time::Millis;
 
@@ -28,13 +29,17 @@ impl State {
             }
             ClientCommand::AddController { voter, replaces } => self.add_controller(*voter, *replaces, at),
             ClientCommand::RemoveController { id } => self.remove_controller(*id, at),
-            ClientCommand::SetQuota { key, limit } => {
-                self.quota.set(key.clone(), *limit);
-                at.touch(Touched::Quota);
-                at.event(What::QuotaSet { key: key.clone(), limit: *limit });
-                Ok(Outcome::Done)
-            }
+            ClientCommand::SetQuota { key, allowance } => self.set_quota(key, *allowance, at),
         }
+    }
+
+    fn set_quota(&mut self, key: &QuotaKey, allowance: Option<Allowance>, at: &mut Applying<'_>) -> Answer {
+        quota::check(key, allowance.as_ref())?;
+        let now = self.moment();
+        self.quota.set(key, allowance, now);
+        at.touch(Touched::Quota);
+        at.event(What::QuotaSet { key: key.clone(), allowance });
+        Ok(Outcome::Done)
     }
 
     fn submit(&mut self, submit: &Submit, at: &mut Applying<'_>) -> Answer {
@@ -195,6 +200,7 @@ impl State {
     fn apply_pool(&mut self, settings: &PoolSettings, at: &mut Applying<'_>) -> Answer {
         check_name("workspace", &settings.workspace)?;
         check_name("pool name", &settings.name)?;
+        settings.team.as_ref().map_or(Ok(()), |team| check_name("team", team))?;
         pools::check(settings)?;
         let workspace = self.workspace_or_new(&settings.workspace);
         let id = match self.find_pool(workspace, &settings.name).map(|(id, _)| id) {
@@ -237,9 +243,24 @@ impl State {
                 "size, tier and location of a pool cannot change; make another pool, then delete this one",
             );
         }
+        let before = pool.account();
         pool.settings = settings.clone();
         pool.retry_at = self.now;
+        let after = pool.account();
+        if before != after {
+            self.move_charges(id, &before, &after);
+        }
         Ok(id)
+    }
+
+    /// What a pool's nodes count for goes to another account.
+    fn move_charges(&mut self, pool: PoolId, from: &Account, to: &Account) {
+        let now = self.moment();
+        let vcpu = self.pools.get(&pool).map_or(0, |pool| u64::from(pool.capacity().vcpu));
+        for (_, node) in self.nodes.iter().filter(|(_, node)| node.pool == pool) {
+            self.quota.refund(from, node.stage(), vcpu, now);
+            self.quota.charge(to, node.stage(), vcpu, now);
+        }
     }
 
     fn delete_pool(&mut self, workspace: &str, name: &str, force: bool, at: &mut Applying<'_>) -> Answer {
@@ -272,7 +293,7 @@ fn check_size(what: &'static str, is: u64, limit: u64) -> Result<(), Refusal> {
 }
 
 /// Names go into URLs, file names and command lines.
-fn check_name(what: &'static str, name: &str) -> Result<(), Refusal> {
+pub(in crate::state) fn check_name(what: &'static str, name: &str) -> Result<(), Refusal> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let good = name.len() <= 255
         && name.chars().all(plain)

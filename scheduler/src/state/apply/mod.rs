@@ -7,6 +7,8 @@ mod observed;
 mod outcome;
 mod plan;
 
+pub(super) use client::check_name;
+
 use super::{State, keys};
 use crate::command::{ClientCommand, Command, Entry};
 use crate::effect::Outcome;

@@ -81,15 +81,15 @@ impl State {
 
     fn node_gone(&mut self, id: NodeId, at: &mut Applying<'_>) {
         let Some(node) = self.nodes.get(&id) else { return };
-        let (pool_id, stage) = (node.pool, node.stage());
+        let (pool_id, stage, now) = (node.pool, node.stage(), self.moment());
         self.lose_attempts(id, "its node is gone", at);
         self.tell_node(id, NodeChange::Gone, at);
         self.nodes.remove(&id);
         if let Some(pool) = self.pools.get_mut(&pool_id) {
             pool.nodes -= 1;
-            let (keys, vcpu) = (pool.quota_keys(), pool.capacity().vcpu);
+            let (account, vcpu) = (pool.account(), pool.capacity().vcpu);
             if !mutants::is(Mutant::SkipRefund) {
-                self.quota.refund(&keys, stage, vcpu.into());
+                self.quota.refund(&account, stage, vcpu.into(), now);
             }
             at.touch(Touched::Quota);
         }
@@ -120,6 +120,7 @@ impl State {
 
     /// Moves a node on, and its vCPU in the ledger with it.
     pub(super) fn set_phase(&mut self, id: NodeId, phase: NodePhase, at: &mut Applying<'_>) {
+        let now = self.moment();
         let Some(node) = self.nodes.get_mut(&id) else {
             return;
         };
@@ -128,10 +129,10 @@ impl State {
         node.since = self.now;
         let after = node.stage();
         if let Some(pool) = self.pools.get(&node.pool).filter(|_| before != after) {
-            let (keys, vcpu) = (pool.quota_keys(), u64::from(pool.capacity().vcpu));
-            self.quota.refund(&keys, before, vcpu);
+            let (account, vcpu) = (pool.account(), u64::from(pool.capacity().vcpu));
+            self.quota.refund(&account, before, vcpu, now);
             if !mutants::is(Mutant::LoseCharge) {
-                self.quota.charge(&keys, after, vcpu);
+                self.quota.charge(&account, after, vcpu, now);
             }
         }
         at.touch(Touched::Node(id));

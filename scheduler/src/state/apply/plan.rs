@@ -8,7 +8,6 @@ use crate::message::{Assignment, ToWorker};
 use crate::mutants::{self, Mutant};
 use crate::state::elements::{ElementState, Tries};
 use crate::state::nodes::{Node, NodePhase};
-use crate::state::quota::Stage;
 use crate::state::runs::Attempt;
 
 impl State {
@@ -74,12 +73,12 @@ impl State {
     fn request_node(&mut self, pool_id: PoolId, at: &mut Applying<'_>) -> Option<()> {
         let pool = self.pools.get(&pool_id)?;
         let allowed = !pool.deleting && pool.nodes < pool.settings.max_instances && self.now >= pool.retry_at;
-        let (keys, capacity) = (pool.quota_keys(), *pool.capacity());
+        let (account, capacity, now) = (pool.account(), *pool.capacity(), self.moment());
         let unlooked = mutants::is(Mutant::SkipQuotaCheck) || mutants::is(Mutant::IgnoreQuota);
-        if !allowed || (!unlooked && self.quota.exhausted(&keys, capacity.vcpu.into()).is_some()) {
+        if !allowed || (!unlooked && self.quota.room(&account, capacity.vcpu.into(), now) == 0) {
             return None;
         }
-        self.quota.charge(&keys, Stage::Reserved, capacity.vcpu.into());
+        self.quota.grant(&account, capacity.vcpu.into(), now);
         self.pools.get_mut(&pool_id)?.nodes += 1;
         self.next_node += 1;
         let id = NodeId(self.next_node);
