@@ -1,7 +1,8 @@
 //! What the replicated log says: closed enums, decided before they enter it and re-checked by `apply`.
 
 use crate::controllers::ControllerCard;
-use crate::ids::{ContentId, ControllerId, Fence, NodeId, PoolId, RequestKey, Slot};
+use crate::event::Ending;
+use crate::ids::{ContentId, ControllerId, Fence, NodeId, PoolId, RequestKey, RunId, Slot};
 use crate::message::Report;
 use crate::resources::{Need, Tier, VmSize};
 use crate::state::quota::Allowance;
@@ -67,6 +68,13 @@ pub enum ClientCommand {
         /// Which.
         id: ControllerId,
     },
+    /// Set or lift how many runs a workspace may have.
+    SetWorkspace {
+        /// Its name; made if there is none.
+        workspace: String,
+        /// So many.
+        limits: RunLimits,
+    },
     /// Set or lift an allowance.
     SetQuota {
         /// Whose.
@@ -93,6 +101,8 @@ pub struct Submit {
     pub need: Need,
     /// Higher goes first.
     pub priority: u8,
+    /// How it stands beside other runs.
+    pub scheduling: Scheduling,
     /// How often an element whose program failed is tried again.
     pub retries: u16,
     /// What a worker does when it hears of no controller.
@@ -104,6 +114,72 @@ pub struct Submit {
     /// The run's specification, opaque here.
     #[serde(with = "serde_bytes")]
     pub body: Vec<u8>,
+}
+
+/// How a run stands beside others. The default waits for nothing, and for nobody in particular.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scheduling {
+    /// Whose it is, where several teams share a pool.
+    pub team: Option<String>,
+    /// Runs of the same workspace that must end before it starts.
+    pub after: Vec<After>,
+    /// No more elements than this run at once.
+    pub max_concurrent: Option<u32>,
+}
+
+/// A run that must end first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct After {
+    /// Its name.
+    pub run: String,
+    /// How it must end.
+    pub on: DependsOn,
+}
+
+/// How a run must end before another one starts; one that ends otherwise cancels what waits for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DependsOn {
+    /// Well.
+    #[default]
+    Completed,
+    /// Not well: failed, or cancelled.
+    Failed,
+    /// However.
+    Ended,
+}
+
+impl DependsOn {
+    /// Whether this end is the one that is waited for.
+    pub fn is_met_by(self, ending: Ending) -> bool {
+        match self {
+            DependsOn::Completed => ending == Ending::Completed,
+            DependsOn::Failed => ending != Ending::Completed,
+            DependsOn::Ended => true,
+        }
+    }
+}
+
+/// In what order the runs of a pool start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QueueOrder {
+    /// By band (low, medium, high); in a band the team that had the least for its weight comes first, and of a team's runs
+    /// that which has waited longest, a point of priority counting as six minutes.
+    #[default]
+    Fair,
+    /// By priority, then by submission, whoever's they are.
+    Strict,
+}
+
+/// How many runs a workspace may have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunLimits {
+    /// Elements that run at once.
+    pub max_running: Option<u32>,
+    /// Runs that have not ended, arrays counting once.
+    pub max_open: Option<u32>,
 }
 
 /// What a worker does with a run when it hears of no controller for a lease.
@@ -149,6 +225,8 @@ pub struct PoolSettings {
     pub max_instances: u32,
     /// How long a node stays without work.
     pub idle_time_before_scale_down: Millis,
+    /// In what order its runs start.
+    pub order: QueueOrder,
     /// Where its VMs come from, and how: for the provider alone.
     #[serde(with = "serde_bytes")]
     pub provider: Vec<u8>,
@@ -210,10 +288,15 @@ pub enum PlanCommand {
         /// Which.
         id: ControllerId,
     },
+    /// Runs that have waited for a day rise to the next band.
+    Promote {
+        /// Which.
+        runs: Vec<RunId>,
+    },
     /// Drop runs that ended long ago, the oldest first.
     Forget {
         /// Runs that ended, by id.
-        runs: Vec<crate::ids::RunId>,
+        runs: Vec<RunId>,
     },
 }
 

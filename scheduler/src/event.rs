@@ -1,9 +1,10 @@
 //! What happened, for history: a projection of the log, told by `apply` in order.
 
-use crate::command::{QuotaKey, ReleaseReason, Submit};
+use crate::command::{QuotaKey, ReleaseReason, RunLimits, Submit};
 use crate::ids::{Fence, NodeId, RunId, Slot};
 use crate::message::Report;
 use crate::state::quota::Allowance;
+use crate::state::runs::Band;
 use crate::time::WallMicros;
 use serde::{Deserialize, Serialize};
 
@@ -87,6 +88,27 @@ pub enum What {
         run: RunId,
         /// Its last state.
         ending: Ending,
+    },
+    /// A run it waits for ended otherwise than it must: it is cancelled.
+    PrerequisiteNotMet {
+        /// The run.
+        run: RunId,
+        /// The one that ended.
+        after: RunId,
+    },
+    /// A run has waited for long and rises.
+    Promoted {
+        /// The run.
+        run: RunId,
+        /// The band that it is in now.
+        band: Band,
+    },
+    /// How many runs a workspace may have was set.
+    WorkspaceSet {
+        /// Its name.
+        workspace: String,
+        /// So many.
+        limits: RunLimits,
     },
     /// Elements that had ended were queued again because a client asked.
     Retried {

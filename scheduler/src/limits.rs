@@ -68,6 +68,10 @@ pub mod agreed {
     pub const ELEMENTS: u32 = 10_000_000;
     /// Bytes of a run's body.
     pub const BODY_BYTES: usize = 64 << 10;
+    /// Runs that one run waits for.
+    pub const PREREQUISITES: usize = 1000;
+    /// How long a run waits until it rises to the next band.
+    pub const PROMOTION: Millis = Millis::seconds(24 * 3600);
     /// vCPU, or vCPU-hours, in an allowance.
     pub const VCPU: u64 = 1 << 40;
     /// The weight of a node of the quota tree.

@@ -119,6 +119,28 @@ pub enum Refusal {
         /// The name.
         name: String,
     },
+    /// The workspace has as many runs as it may.
+    #[error(
+        "workspace {workspace} has {open} runs that have not ended, of {limit} that it may have; wait for some, or cancel them"
+    )]
+    TooManyRuns {
+        /// The workspace.
+        workspace: String,
+        /// How many it has.
+        open: u32,
+        /// How many it may have.
+        limit: u32,
+    },
+    /// What it waits for ended otherwise.
+    #[error(
+        "run {run} is to start after run {after}, which has ended otherwise than it must; retry that one first"
+    )]
+    PrerequisiteNotMet {
+        /// The run.
+        run: String,
+        /// What it waits for.
+        after: String,
+    },
     /// Retry of what is not over.
     #[error("run {0} has nothing to retry: no element of it failed or was cancelled")]
     NothingToRetry(String),

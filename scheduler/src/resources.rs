@@ -38,6 +38,14 @@ impl Resources {
         }
     }
 
+    /// What part of `whole` this is, in millionths: that of the resource of which it is the greatest part.
+    pub fn dominant_part(&self, whole: &Resources) -> u64 {
+        let part = |have: u64, of: u64| (have * 1_000_000).checked_div(of).unwrap_or(0);
+        part(self.vcpu.into(), whole.vcpu.into())
+            .max(part(self.memory_mib, whole.memory_mib))
+            .max(part(self.gpu_milli.into(), whole.gpu_milli.into()))
+    }
+
     /// How many times `need` fits; `u64::MAX` for a need of nothing.
     pub fn times(&self, need: &Resources) -> u64 {
         let part = |have: u64, want: u64| have.checked_div(want).unwrap_or(u64::MAX);

@@ -6,6 +6,7 @@ use crate::resources::{Need, Resources};
 use crate::state::State;
 use crate::state::pools::Pool;
 use crate::state::quota::{Exhausted, Now, Why};
+use crate::state::runs::Run;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -15,6 +16,27 @@ use std::fmt::{self, Write as _};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "reason", rename_all = "snake_case")]
 pub enum Blocked {
+    /// It starts after other runs, which have not ended.
+    Dependency {
+        /// Which.
+        runs: Vec<String>,
+    },
+    /// As many of its elements run as may.
+    Concurrency {
+        /// How many.
+        running: u32,
+        /// How many may.
+        max_concurrent: u32,
+    },
+    /// Its workspace runs as much as it may.
+    WorkspaceLimit {
+        /// The workspace.
+        workspace: String,
+        /// Elements that run.
+        running: u32,
+        /// How many may.
+        max_running: u32,
+    },
     /// Others come first.
     Queue {
         /// The pool.
@@ -130,13 +152,47 @@ pub fn explain(
         reasons.push(Blocked::PoolDeleting { pool: pool.settings.name.clone() });
         return reasons;
     }
-    let ahead = index.queue(found.pool).map_or(0, |queue| queue.ahead_of(Rank::of(run, found)));
+    waiting_for(state, found, &mut reasons);
+    let ahead =
+        index.queue(found.pool).map_or(0, |queue| queue.ahead_of(Rank::of(run, found, pool.settings.order)));
     if ahead > 0 {
         reasons.push(Blocked::Queue { pool: pool.settings.name.clone(), ahead });
     }
     nodes(index, silent, now, found.pool, pool, &found.need, &mut reasons);
     growth(state, now, pool, &mut reasons);
     reasons
+}
+
+/// What keeps a run from starting whatever room there is.
+fn waiting_for(state: &State, run: &Run, reasons: &mut Vec<Blocked>) {
+    let Some(terms) = &run.terms else { return limited(state, run, reasons) };
+    let open: Vec<String> = terms
+        .after
+        .iter()
+        .filter_map(|(run, _)| state.prerequisite(*run))
+        .filter(|(_, ending)| ending.is_none())
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    if run.pending > 0 {
+        reasons.push(Blocked::Dependency { runs: open });
+    }
+    let placed = run.elements.counts().placed;
+    if let Some(most) = terms.max_concurrent.filter(|most| placed >= *most) {
+        reasons.push(Blocked::Concurrency { running: placed, max_concurrent: most });
+    }
+    limited(state, run, reasons);
+}
+
+/// What its workspace may run.
+fn limited(state: &State, run: &Run, reasons: &mut Vec<Blocked>) {
+    let Some(workspace) = state.workspace_of(run.workspace).filter(|workspace| workspace.room() == 0) else {
+        return;
+    };
+    reasons.push(Blocked::WorkspaceLimit {
+        workspace: workspace.name.to_string(),
+        running: workspace.running,
+        max_running: workspace.limits.max_running.unwrap_or(u32::MAX),
+    });
 }
 
 fn nodes(
@@ -220,9 +276,33 @@ fn quota(Exhausted { key, why }: Exhausted, needed: u64) -> Blocked {
     }
 }
 
+/// A few names, and how many more.
+fn told(runs: &[String]) -> String {
+    match runs {
+        [one] => format!("run {one} has"),
+        [first, .., last] if runs.len() <= 3 => match runs {
+            [_, middle, _] => format!("runs {first}, {middle} and {last} have"),
+            _ => format!("runs {first} and {last} have"),
+        },
+        [first, second, rest @ ..] => format!("runs {first}, {second} and {} others have", rest.len()),
+        [] => "other runs have".to_owned(),
+    }
+}
+
 impl fmt::Display for Blocked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Blocked::Dependency { runs } => write!(f, "it starts once {} ended", told(runs)),
+            Blocked::Concurrency { running, max_concurrent } => write!(
+                f,
+                "{running} of its elements run, and no more than {max_concurrent} may at once (`max_concurrent`)"
+            ),
+            Blocked::WorkspaceLimit { workspace, running, max_running } => write!(
+                f,
+                "workspace {workspace} runs {running} elements and may run {max_running}; raise it with `tidegate \
+                 workspace set {workspace} --max-running {}`",
+                running + 1
+            ),
             Blocked::Queue { pool, ahead: 1 } => {
                 write!(f, "one run is ahead of it in the queue of pool {pool}")
             }

@@ -7,7 +7,7 @@ pub use nodes::PoolNodes;
 pub(crate) use nodes::{Nodes, Undo};
 pub use queue::{Queue, Rank, ShapeQueue};
 
-use crate::ids::PoolId;
+use crate::ids::{PoolId, RunId};
 use crate::state::State;
 use crate::state::apply::Touched;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,8 +38,9 @@ impl Index {
             Touched::Run(id) => {
                 let Some(run) = state.run(id) else { return };
                 self.dirty.insert(run.pool);
+                let order = state.pool(run.pool).map(|pool| pool.settings.order).unwrap_or_default();
                 let queue = self.queues.entry(run.pool).or_default();
-                queue.set(&run.need, Rank::of(id, run), run.elements.counts().waiting);
+                queue.set(id, run, order);
                 if queue.is_empty() {
                     self.queues.remove(&run.pool);
                 }
@@ -55,6 +56,16 @@ impl Index {
             }
             Touched::Pool(id) => {
                 self.dirty.insert(id);
+            }
+            Touched::Order(pool) => {
+                self.queues.remove(&pool);
+                let waiting = state.runs().iter().filter(|(_, run)| run.pool == pool && run.ended.is_none());
+                let waiting: Vec<RunId> = waiting.map(|(id, _)| id).collect();
+                waiting.into_iter().for_each(|run| self.refresh(Touched::Run(run), state));
+            }
+            Touched::Workspace(workspace) => {
+                let of = |pool: &PoolId| state.pool(*pool).is_some_and(|pool| pool.workspace == workspace);
+                self.dirty.extend(self.queues.keys().copied().filter(of));
             }
         }
     }

@@ -1,27 +1,46 @@
-//! The queue of one pool: by demand shape, and in each shape by priority, then by submission.
+//! The queue of one pool: by team and demand shape, and in each by rank.
 
+use crate::command::QueueOrder;
 use crate::ids::RunId;
 use crate::resources::Need;
-use crate::state::runs::Run;
+use crate::state::runs::{Band, Run};
+use crate::time::Millis;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-/// A run's place among all that wait for its pool: smaller goes first.
+/// A point of priority counts as much as having waited for so long.
+const POINT: Millis = Millis::seconds(360);
+
+/// A run's place among all of its team that wait for its pool: smaller goes first. It stays the same while time goes on,
+/// because all runs age alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rank {
-    priority: Reverse<u8>,
+    band: Reverse<Band>,
+    key: i64,
     run: RunId,
 }
 
 impl Rank {
     /// The place of this run.
-    pub fn of(id: RunId, run: &Run) -> Rank {
-        Rank { priority: Reverse(run.priority), run: id }
+    pub fn of(id: RunId, run: &Run, order: QueueOrder) -> Rank {
+        let priority = i64::from(run.priority);
+        match order {
+            QueueOrder::Fair => {
+                let queued = i64::try_from(run.queued.0).unwrap_or(i64::MAX / 2);
+                Rank { band: Reverse(run.band), key: queued - priority * POINT.0 as i64, run: id }
+            }
+            QueueOrder::Strict => Rank { band: Reverse(Band::High), key: -priority, run: id },
+        }
     }
 
     /// The run.
     pub fn run(&self) -> RunId {
         self.run
+    }
+
+    /// What goes before everything else.
+    pub(crate) fn band(&self) -> Reverse<Band> {
+        self.band
     }
 }
 
@@ -33,56 +52,76 @@ pub struct ShapeQueue {
 }
 
 impl ShapeQueue {
-    /// The runs in their order, each with the number of its waiting elements.
+    /// The runs in their order, each with the number of its elements that may start.
     pub fn runs(&self) -> impl Iterator<Item = (Rank, u32)> + '_ {
         self.runs.iter().map(|(rank, waiting)| (*rank, *waiting))
     }
 
-    /// How many elements wait.
+    /// The first run of a band.
+    pub fn head(&self, band: Band) -> Option<RunId> {
+        let first = Rank { band: Reverse(band), key: i64::MIN, run: RunId(0) };
+        let (rank, _) = self.runs.range(first..).next()?;
+        (rank.band == first.band).then_some(rank.run)
+    }
+
+    /// How many elements may start.
     pub fn waiting(&self) -> u64 {
         self.waiting
     }
 
-    /// How many elements wait before this place.
-    pub fn ahead_of(&self, rank: Rank) -> u64 {
+    /// How many of them come before this place.
+    fn ahead_of(&self, rank: Rank) -> u64 {
         self.runs.range(..rank).map(|(_, waiting)| u64::from(*waiting)).sum()
+    }
+
+    fn set(&mut self, rank: Rank, waiting: u32) {
+        let before = match waiting {
+            0 => self.runs.remove(&rank),
+            waiting => self.runs.insert(rank, waiting),
+        };
+        self.waiting = self.waiting + u64::from(waiting) - u64::from(before.unwrap_or(0));
     }
 }
 
 /// All that waits for one pool.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Queue {
-    shapes: BTreeMap<Need, ShapeQueue>,
+    shapes: BTreeMap<(Box<str>, Need), ShapeQueue>,
 }
 
 impl Queue {
-    /// Sets how many elements of a run wait; none takes it out.
-    pub(super) fn set(&mut self, need: &Need, rank: Rank, waiting: u32) {
-        if waiting == 0 && !self.shapes.contains_key(need) {
+    /// Sets how many elements of a run may start; none takes it out.
+    pub(super) fn set(&mut self, id: RunId, run: &Run, order: QueueOrder) {
+        let waiting = run.startable();
+        let key = (run.team().into(), run.need);
+        if waiting == 0 && !self.shapes.contains_key(&key) {
             return;
         }
-        let shape = self.shapes.entry(*need).or_default();
-        let before = match waiting {
-            0 => shape.runs.remove(&rank),
-            waiting => shape.runs.insert(rank, waiting),
-        };
-        shape.waiting = shape.waiting + u64::from(waiting) - u64::from(before.unwrap_or(0));
+        let shape = self.shapes.entry(key).or_default();
+        let rank = Rank::of(id, run, order);
+        // Where it stood before it rose.
+        let mut band = Band::of(run.priority);
+        while order == QueueOrder::Fair && band < run.band {
+            shape.set(Rank { band: Reverse(band), ..rank }, 0);
+            band = band.higher();
+        }
+        shape.set(rank, waiting);
         if shape.runs.is_empty() {
-            self.shapes.remove(need);
+            self.shapes.remove(&(run.team().into(), run.need));
         }
     }
 
-    /// The shapes, each with its queue.
-    pub fn shapes(&self) -> impl Iterator<Item = (&Need, &ShapeQueue)> {
-        self.shapes.iter()
+    /// The teams and shapes, each with its queue.
+    pub fn shapes(&self) -> impl Iterator<Item = (&str, &Need, &ShapeQueue)> {
+        self.shapes.iter().map(|((team, need), shape)| (&**team, need, shape))
     }
 
-    /// How many elements wait.
+    /// How many elements may start.
     pub fn waiting(&self) -> u64 {
         self.shapes.values().map(ShapeQueue::waiting).sum()
     }
 
-    /// How many elements wait before this place, whatever their shape.
+    /// How many elements come before this place, whatever their shape, if teams are left aside.
     pub fn ahead_of(&self, rank: Rank) -> u64 {
         self.shapes.values().map(|shape| shape.ahead_of(rank)).sum()
     }

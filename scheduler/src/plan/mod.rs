@@ -7,17 +7,20 @@ mod grant;
 pub mod membership;
 mod place;
 mod retain;
+mod rise;
 mod scale;
+mod share;
 
 use crate::command::PlanCommand;
-use crate::ids::{NodeId, PoolId};
+use crate::ids::{NodeId, PoolId, WorkspaceId};
 use crate::index::Index;
 use crate::limits::Limits;
 use crate::mutants::{self, Mutant};
 use crate::state::State;
+use crate::state::workspaces::Workspace;
 use crate::time::Millis;
 use place::{Left, Placing};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a pass looks at.
 pub struct Situation<'a> {
@@ -31,6 +34,13 @@ pub struct Situation<'a> {
     pub drain: Drain,
     /// The bounds.
     pub limits: &'a Limits,
+}
+
+impl Situation<'_> {
+    /// How many elements more a workspace may run.
+    fn room_of(&self, workspace: WorkspaceId) -> u32 {
+        self.state.workspace_of(workspace).map_or(0, Workspace::room)
+    }
 }
 
 /// Whether the cluster is being stopped.
@@ -67,6 +77,7 @@ pub fn plan(situation: &Situation<'_>, index: &mut Index, dirty: &BTreeSet<PoolI
     let mut plan = Plan::default();
     let mut taken = Vec::new();
     let mut wants = Vec::new();
+    let mut rooms: BTreeMap<WorkspaceId, u32> = BTreeMap::new();
     for id in dirty {
         let Some(pool) = situation.state.pool(*id) else {
             continue;
@@ -78,7 +89,14 @@ pub fn plan(situation: &Situation<'_>, index: &mut Index, dirty: &BTreeSet<PoolI
         let (queue, nodes) = index.parts_mut(*id);
         let left = match queue {
             Some(queue) if !pool.deleting => {
-                Placing { situation, id: *id, pool, queue, nodes, taken: &mut taken }.place(&mut plan)
+                rise::rise(situation, pool, queue, &mut plan);
+                let room = rooms.entry(pool.workspace).or_insert_with(|| situation.room_of(pool.workspace));
+                let placing =
+                    Placing { situation, id: *id, pool, queue, nodes, taken: &mut taken, room: *room };
+                let (left, placed) = placing.place(&mut plan);
+                *room -= placed;
+                // What its workspace may not run needs no node.
+                if *room == 0 { Left::new() } else { left }
             }
             _ => Left::new(),
         };

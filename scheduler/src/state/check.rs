@@ -1,7 +1,7 @@
 //! A full walk over the state: every cross-reference and every sum. For tests and the simulator.
 
 use super::State;
-use crate::ids::NodeId;
+use crate::ids::{NodeId, PoolId, RunId};
 use crate::state::elements::ElementState;
 use crate::state::quota::Quota;
 use std::collections::BTreeMap;
@@ -14,6 +14,9 @@ impl State {
         self.check_nodes(&mut broken);
         self.check_runs(&mut broken);
         self.check_quota(&mut broken);
+        self.check_workspaces(&mut broken);
+        self.check_teams(&mut broken);
+        self.check_dependents(&mut broken);
         broken
     }
 
@@ -98,5 +101,59 @@ impl State {
             }
         }
         broken.extend(self.quota.check(now));
+    }
+
+    fn check_workspaces(&self, broken: &mut Vec<String>) {
+        let of = |workspace| self.runs.iter().filter(move |(_, run)| run.workspace == workspace);
+        for (id, workspace) in self.workspaces.iter() {
+            let open = of(id).filter(|(_, run)| run.ended.is_none()).count();
+            let running: usize = of(id).map(|(_, run)| run.elements.placed().count()).sum();
+            if (workspace.open as usize, workspace.running as usize) != (open, running) {
+                broken.push(format!(
+                    "{id} counts {workspace:?}, its runs make {open} open and {running} running"
+                ));
+            }
+        }
+    }
+
+    fn check_teams(&self, broken: &mut Vec<String>) {
+        let mut parts: BTreeMap<(PoolId, &str), u64> = BTreeMap::new();
+        for (_, attempt) in self.attempts.iter() {
+            let found = self.nodes.get(&attempt.node).zip(self.runs.get(attempt.slot.run));
+            let Some((node, run)) = found else { continue };
+            let Some(pool) = self.pools.get(&node.pool) else { continue };
+            let part = attempt.resources.dominant_part(pool.capacity());
+            *parts.entry((node.pool, run.team())).or_default() += part;
+        }
+        for (id, pool) in self.pools.iter() {
+            for (team, history) in &pool.teams {
+                let made = parts.remove(&(id, &**team)).unwrap_or_default();
+                if history.rate() != made {
+                    broken.push(format!(
+                        "{id} counts {} for team `{team}`, attempts make {made}",
+                        history.rate()
+                    ));
+                }
+            }
+        }
+        parts.retain(|_, part| *part > 0);
+        parts.keys().for_each(|(pool, team)| broken.push(format!("{pool} counts nothing for team `{team}`")));
+    }
+
+    fn check_dependents(&self, broken: &mut Vec<String>) {
+        let mut pending: BTreeMap<RunId, u32> = BTreeMap::new();
+        for ((prerequisite, run), _) in self.dependents.iter() {
+            *pending.entry(run).or_default() += 1;
+            if self.runs.get(prerequisite).is_none_or(|run| run.ended.is_some()) {
+                broken.push(format!("{run} waits for {prerequisite}, which has ended"));
+            }
+        }
+        for (id, run) in self.runs.iter() {
+            let waits_for = pending.remove(&id).unwrap_or_default();
+            if run.pending != waits_for {
+                broken.push(format!("{id} waits for {} runs, not for {waits_for}", run.pending));
+            }
+        }
+        pending.keys().for_each(|run| broken.push(format!("{run} is gone and waits")));
     }
 }

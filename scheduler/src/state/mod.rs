@@ -10,7 +10,9 @@ pub mod pools;
 pub mod quota;
 pub mod runs;
 pub mod snapshot;
+pub mod workspaces;
 
+use crate::command::DependsOn;
 use crate::controllers::{Controller, ControllerCard, Wish};
 use crate::ids::{ControllerId, Fence, NodeId, PoolId, RunId, WorkspaceId};
 use crate::pages::PageMap;
@@ -20,6 +22,7 @@ use pools::Pool;
 use quota::Quota;
 use runs::{Attempt, Run, Runs};
 use serde::{Deserialize, Serialize};
+use workspaces::Workspace;
 
 /// The workspace that exists from the start.
 pub const DEFAULT_WORKSPACE: &str = "default";
@@ -37,12 +40,14 @@ pub struct State {
     pub(crate) next_workspace: u32,
     pub(crate) next_pool: u32,
     pub(crate) next_node: u64,
-    pub(crate) workspaces: PageMap<WorkspaceId, String>,
+    pub(crate) workspaces: PageMap<WorkspaceId, Workspace>,
     pub(crate) pools: PageMap<PoolId, Pool>,
     pub(crate) nodes: PageMap<NodeId, Node>,
     pub(crate) quota: Quota,
     pub(crate) runs: Runs,
     pub(crate) attempts: PageMap<Fence, Attempt>,
+    /// Runs that wait for others to end: first the one waited for.
+    pub(crate) dependents: PageMap<(RunId, RunId), DependsOn>,
     pub(crate) next_controller: u64,
     pub(crate) controllers: PageMap<ControllerId, Controller>,
     pub(crate) keys: keys::Keys,
@@ -120,12 +125,22 @@ impl State {
 
     /// The workspace of this name.
     pub fn workspace(&self, name: &str) -> Option<WorkspaceId> {
-        self.workspaces.iter().find(|(_, known)| *known == name).map(|(id, _)| id)
+        self.workspaces.iter().find(|(_, known)| &*known.name == name).map(|(id, _)| id)
     }
 
     /// The name of a workspace.
     pub fn workspace_name(&self, id: WorkspaceId) -> &str {
-        self.workspaces.get(&id).map_or("", String::as_str)
+        self.workspaces.get(&id).map_or("", |workspace| &workspace.name)
+    }
+
+    /// All workspaces.
+    pub fn workspaces(&self) -> impl Iterator<Item = &Workspace> {
+        self.workspaces.iter().map(|(_, workspace)| workspace)
+    }
+
+    /// The workspace with this number.
+    pub fn workspace_of(&self, id: WorkspaceId) -> Option<&Workspace> {
+        self.workspaces.get(&id)
     }
 
     fn workspace_or_new(&mut self, name: &str) -> WorkspaceId {
@@ -134,7 +149,7 @@ impl State {
         }
         self.next_workspace += 1;
         let id = WorkspaceId(self.next_workspace);
-        self.workspaces.insert(id, name.to_owned());
+        self.workspaces.insert(id, Workspace { name: name.into(), ..Workspace::default() });
         id
     }
 

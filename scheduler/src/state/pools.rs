@@ -5,9 +5,10 @@ use crate::ids::WorkspaceId;
 use crate::limits::agreed;
 use crate::refusal::Refusal;
 use crate::resources::Resources;
-use crate::state::quota::Account;
+use crate::state::quota::{Account, History};
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A pool.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +29,8 @@ pub struct Pool {
     pub retry_at: Millis,
     /// What the provider said last when it could not make one.
     pub last_failure: Option<String>,
+    /// What each team has on it, and had lately, in millionths of a node.
+    pub teams: BTreeMap<Box<str>, History>,
 }
 
 impl Pool {
@@ -45,6 +48,21 @@ impl Pool {
             workspace: self.settings.workspace.clone(),
             team: self.settings.team.clone(),
         }
+    }
+
+    /// A team has so much more on it.
+    pub fn team_takes(&mut self, team: &str, part: u64, now: Millis) {
+        let history = self.teams.entry(team.into()).or_default();
+        let rate = history.rate().saturating_add(part);
+        history.set_rate(now, rate, part);
+    }
+
+    /// A team has so much less.
+    pub fn team_gives(&mut self, team: &str, part: u64, now: Millis) {
+        if let Some(history) = self.teams.get_mut(team) {
+            history.set_rate(now, history.rate().saturating_sub(part), 0);
+        }
+        self.teams.retain(|_, history| !history.is_forgotten(now));
     }
 
     /// Waits longer after each node that could not be made.

@@ -1,7 +1,8 @@
 //! Runs, and the attempts of their elements.
 
-use crate::command::OnDisconnect;
+use crate::command::{DependsOn, OnDisconnect};
 use crate::ids::{ContentId, NodeId, PoolId, RunId, Slot, WorkspaceId};
+use crate::limits::agreed;
 use crate::message::StopCause;
 use crate::pages::PageMap;
 use crate::resources::{Need, Resources};
@@ -22,6 +23,14 @@ pub struct Run {
     pub need: Need,
     /// Higher goes first.
     pub priority: u8,
+    /// Its band: from its priority, and one higher for each day that it has waited.
+    pub band: Band,
+    /// When it was queued.
+    pub queued: Millis,
+    /// Runs that must end before it starts, and have not.
+    pub pending: u32,
+    /// How it stands beside others, if not like most.
+    pub terms: Option<Box<Terms>>,
     /// How often an element whose program failed is tried again.
     pub retries: u16,
     /// What a worker does when it hears of no controller.
@@ -38,6 +47,70 @@ pub struct Run {
     pub cancel_requested: bool,
     /// Its elements.
     pub elements: Elements,
+}
+
+/// What only some runs have.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Terms {
+    /// Whose it is.
+    pub team: Option<Box<str>>,
+    /// The runs that it waits for, or waited for.
+    pub after: Vec<(RunId, DependsOn)>,
+    /// No more elements than this run at once.
+    pub max_concurrent: Option<u32>,
+}
+
+/// What goes first, whoever's it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Band {
+    /// A priority around Azure ML's `low`.
+    Low,
+    /// Around `medium`.
+    Medium,
+    /// Around `high`.
+    High,
+}
+
+impl Band {
+    /// The band of a priority; `low`, `medium` and `high` stand for 25, 50 and 75.
+    pub fn of(priority: u8) -> Band {
+        match priority {
+            0..=37 => Band::Low,
+            38..=62 => Band::Medium,
+            _ => Band::High,
+        }
+    }
+
+    /// The next one up.
+    pub fn higher(self) -> Band {
+        match self {
+            Band::Low => Band::Medium,
+            Band::Medium | Band::High => Band::High,
+        }
+    }
+}
+
+impl Run {
+    /// Whose it is, where several teams share a pool; empty for nobody in particular.
+    pub fn team(&self) -> &str {
+        self.terms.as_ref().and_then(|terms| terms.team.as_deref()).unwrap_or_default()
+    }
+
+    /// When it rises to the next band, if it still waits; never from the highest one.
+    pub fn rises_at(&self) -> Millis {
+        let steps = self.band as u64 - Band::of(self.priority) as u64;
+        match self.band {
+            Band::High => Millis::NEVER,
+            Band::Low | Band::Medium => self.queued.after(Millis(agreed::PROMOTION.0 * (steps + 1))),
+        }
+    }
+
+    /// How many elements may start now.
+    pub fn startable(&self) -> u32 {
+        let counts = self.elements.counts();
+        let most = self.terms.as_ref().and_then(|terms| terms.max_concurrent).unwrap_or(u32::MAX);
+        if self.pending > 0 { 0 } else { counts.waiting.min(most.saturating_sub(counts.placed)) }
+    }
 }
 
 /// One try of one element.

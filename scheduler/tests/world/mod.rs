@@ -4,7 +4,9 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use tidegate_scheduler::command::{ClientCommand, OnDisconnect, PoolSettings, QuotaKey, RunSelector, Submit};
+use tidegate_scheduler::command::{
+    ClientCommand, OnDisconnect, PoolSettings, QueueOrder, QuotaKey, RunSelector, Scheduling, Submit,
+};
 use tidegate_scheduler::consensus::{HardState, LogEntry, Persist, Restored, SnapshotPoint};
 use tidegate_scheduler::event::{Event, What};
 use tidegate_scheduler::ids::{ClientToken, ContentId, Fence, NodeId};
@@ -71,6 +73,7 @@ pub(crate) fn pool(name: &str, vcpu: u32, min: u32, max: u32) -> PoolSettings {
         min_instances: min,
         max_instances: max,
         idle_time_before_scale_down: Millis::seconds(120),
+        order: QueueOrder::Fair,
         provider: Vec::new(),
     }
 }
@@ -101,6 +104,7 @@ pub(crate) fn run(name: &str, count: u32, need: Need) -> Submit {
         count,
         need,
         priority: 50,
+        scheduling: Scheduling::default(),
         retries: 0,
         on_disconnect: OnDisconnect::Continue,
         grace: Millis::seconds(10),

@@ -1,7 +1,9 @@
 //! What clients ask for.
 
 use super::{Applying, State, Touched};
-use crate::command::{ClientCommand, PoolSettings, QuotaKey, RunSelector, Submit};
+use crate::command::{
+    ClientCommand, DependsOn, PoolSettings, QuotaKey, RunLimits, RunSelector, Scheduling, Submit,
+};
 use crate::effect::Outcome;
 use crate::event::What;
 use crate::ids::{PoolId, RunId, Slot, WorkspaceId};
@@ -12,8 +14,9 @@ use crate::refusal::Refusal;
 use crate::state::elements::{ElementState, Elements};
 use crate::state::pools::{self, Pool};
 use crate::state::quota::{self, Account, Allowance};
-use crate::state::runs::Run;
+use crate::state::runs::{Band, Run, Terms};
 use crate::time::Millis;
+use std::collections::BTreeMap;
 
 type Answer = Result<Outcome, Refusal>;
 
@@ -29,6 +32,7 @@ impl State {
             }
             ClientCommand::AddController { voter, replaces } => self.add_controller(*voter, *replaces, at),
             ClientCommand::RemoveController { id } => self.remove_controller(*id, at),
+            ClientCommand::SetWorkspace { workspace, limits } => self.set_workspace(workspace, *limits, at),
             ClientCommand::SetQuota { key, allowance } => self.set_quota(key, *allowance, at),
         }
     }
@@ -69,12 +73,22 @@ impl State {
         }
         let (pool_id, pool) = self.pool_for(workspace, submit)?;
         let pool_name = pool.settings.name.clone();
+        self.may_open(workspace)?;
+        let after = self.prerequisites(workspace, &submit.scheduling.after)?;
+        if let Some(unmet) = self.unmet(&after).and_then(|run| self.runs.get(run)) {
+            let (run, after) = (submit.name.clone(), unmet.name.to_string());
+            return Err(Refusal::PrerequisiteNotMet { run, after });
+        }
         let run = self.runs.add(Run {
             name: submit.name.as_str().into(),
             workspace,
             pool: pool_id,
             need: submit.need,
             priority: submit.priority,
+            band: Band::of(submit.priority),
+            queued: self.now,
+            pending: 0,
+            terms: terms(&submit.scheduling, after),
             retries: submit.retries,
             on_disconnect: submit.on_disconnect,
             grace: submit.grace,
@@ -84,12 +98,43 @@ impl State {
             cancel_requested: false,
             elements: Elements::new(submit.count),
         });
-        if let Some(pool) = self.pools.get_mut(&pool_id) {
-            pool.open_runs += if mutants::is(Mutant::MiscountOpenRuns) { 2 } else { 1 };
-        }
+        self.wait_for_prerequisites(run);
+        self.opened(workspace, pool_id);
         at.touch(Touched::Run(run));
         at.event(What::Submitted { run, pool: pool_name, submit: Box::new(submit.clone()) });
         Ok(Outcome::Submitted { run, known: false })
+    }
+
+    /// Refuses one run more than its workspace may have.
+    fn may_open(&self, id: WorkspaceId) -> Result<(), Refusal> {
+        let Some(workspace) = self.workspaces.get(&id) else { return Ok(()) };
+        match workspace.limits.max_open.filter(|most| workspace.open >= *most) {
+            Some(limit) => {
+                let (workspace, open) = (workspace.name.to_string(), workspace.open);
+                Err(Refusal::TooManyRuns { workspace, open, limit })
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn opened(&mut self, workspace: WorkspaceId, pool: PoolId) {
+        if let Some(workspace) = self.workspaces.get_mut(&workspace) {
+            workspace.open += 1;
+        }
+        if let Some(pool) = self.pools.get_mut(&pool) {
+            pool.open_runs += if mutants::is(Mutant::MiscountOpenRuns) { 2 } else { 1 };
+        }
+    }
+
+    fn set_workspace(&mut self, name: &str, limits: RunLimits, at: &mut Applying<'_>) -> Answer {
+        check_name("workspace", name)?;
+        let id = self.workspace_or_new(name);
+        if let Some(workspace) = self.workspaces.get_mut(&id) {
+            workspace.limits = limits;
+        }
+        at.touch(Touched::Workspace(id));
+        at.event(What::WorkspaceSet { workspace: name.to_owned(), limits });
+        Ok(Outcome::Done)
     }
 
     fn pool_for(&self, workspace: WorkspaceId, submit: &Submit) -> Result<(PoolId, &Pool), Refusal> {
@@ -177,6 +222,12 @@ impl State {
             Some(pool) => return Err(Refusal::PoolDeleting(pool.settings.name.clone())),
             None => return Err(Refusal::PoolDeleting(format!("of run {}", which.run))),
         }
+        let after = run.terms.as_ref().map(|terms| terms.after.clone()).unwrap_or_default();
+        if let Some(unmet) = self.unmet(&after).and_then(|run| self.runs.get(run)) {
+            let (run, after) = (which.run.clone(), unmet.name.to_string());
+            return Err(Refusal::PrerequisiteNotMet { run, after });
+        }
+        let run = self.runs.get_mut(id).ok_or_else(nothing)?;
         let was_over = run.elements.is_over();
         let elements = run.elements.retry(which.element);
         if elements == 0 {
@@ -185,10 +236,10 @@ impl State {
         run.cancel_requested = false;
         let pool = run.pool;
         if was_over {
+            let workspace = run.workspace;
             self.runs.set_ended(id, None);
-            if let Some(pool) = self.pools.get_mut(&pool) {
-                pool.open_runs += 1;
-            }
+            self.opened(workspace, pool);
+            self.wait_for_prerequisites(id);
         }
         if !mutants::is(Mutant::IndexForgetsRetry) {
             at.touch(Touched::Run(id));
@@ -204,7 +255,7 @@ impl State {
         pools::check(settings)?;
         let workspace = self.workspace_or_new(&settings.workspace);
         let id = match self.find_pool(workspace, &settings.name).map(|(id, _)| id) {
-            Some(id) => self.change_pool(id, settings)?,
+            Some(id) => self.change_pool(id, settings, at)?,
             None => {
                 self.next_pool += 1;
                 let id = PoolId(self.next_pool);
@@ -219,6 +270,7 @@ impl State {
                         boot_failures: 0,
                         retry_at: Millis::default(),
                         last_failure: None,
+                        teams: BTreeMap::new(),
                     },
                 );
                 id
@@ -229,7 +281,12 @@ impl State {
         Ok(Outcome::Done)
     }
 
-    fn change_pool(&mut self, id: PoolId, settings: &PoolSettings) -> Result<PoolId, Refusal> {
+    fn change_pool(
+        &mut self,
+        id: PoolId,
+        settings: &PoolSettings,
+        at: &mut Applying<'_>,
+    ) -> Result<PoolId, Refusal> {
         let bad = |reason: &str| Err(Refusal::BadPool { pool: settings.name.clone(), reason: reason.into() });
         let Some(pool) = self.pools.get_mut(&id) else {
             return bad("it is gone");
@@ -243,12 +300,15 @@ impl State {
                 "size, tier and location of a pool cannot change; make another pool, then delete this one",
             );
         }
-        let before = pool.account();
+        let (before, order) = (pool.account(), pool.settings.order);
         pool.settings = settings.clone();
         pool.retry_at = self.now;
         let after = pool.account();
         if before != after {
             self.move_charges(id, &before, &after);
+        }
+        if order != settings.order {
+            at.touch(Touched::Order(id));
         }
         Ok(id)
     }
@@ -286,6 +346,13 @@ impl State {
     pub fn element(&self, slot: Slot) -> Option<ElementState> {
         self.runs.get(slot.run)?.elements.state(slot.element)
     }
+}
+
+/// What only some runs have; nothing for most.
+fn terms(scheduling: &Scheduling, after: Vec<(RunId, DependsOn)>) -> Option<Box<Terms>> {
+    let team = scheduling.team.as_deref().map(Box::from);
+    let terms = Terms { team, after, max_concurrent: scheduling.max_concurrent };
+    (terms != Terms::default()).then(|| Box::new(terms))
 }
 
 fn check_size(what: &'static str, is: u64, limit: u64) -> Result<(), Refusal> {

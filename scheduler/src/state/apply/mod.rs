@@ -3,6 +3,7 @@
 
 mod client;
 mod controllers;
+mod dependencies;
 mod observed;
 mod outcome;
 mod plan;
@@ -13,7 +14,7 @@ use super::{State, keys};
 use crate::command::{ClientCommand, Command, Entry};
 use crate::effect::Outcome;
 use crate::event::{Event, What};
-use crate::ids::{Fence, NodeId, PoolId, RequestKey, RunId};
+use crate::ids::{Fence, NodeId, PoolId, RequestKey, RunId, WorkspaceId};
 use crate::message::ToWorker;
 use crate::refusal::Refusal;
 
@@ -32,6 +33,8 @@ pub struct Changes {
     pub release: Vec<NodeId>,
     /// What the index must look at again.
     pub touched: Vec<Touched>,
+    /// Runs that ended, and for which others may wait.
+    closed: Vec<RunId>,
 }
 
 /// One thing whose place in the index may have changed.
@@ -43,6 +46,10 @@ pub enum Touched {
     Node(NodeId),
     /// Its settings.
     Pool(PoolId),
+    /// In what order its runs start.
+    Order(PoolId),
+    /// How many runs it may have, or has.
+    Workspace(WorkspaceId),
     /// There may be room again under a quota.
     Quota,
     /// The table of controllers.
@@ -90,7 +97,7 @@ impl State {
             match command {
                 Command::Client { key, command } => {
                     let result = self.apply_keyed(*key, command, &mut at);
-                    changes.replies.push((position, result));
+                    at.changes.replies.push((position, result));
                 }
                 Command::Plan(command) => {
                     if !self.apply_plan(command, &mut at) {
@@ -99,6 +106,7 @@ impl State {
                 }
                 Command::Observed(observation) => self.apply_observed(observation, &mut at),
             }
+            self.settle_dependents(&mut at);
         }
         changes
     }

@@ -96,6 +96,7 @@ impl State {
     /// Ends an attempt's hold on its node. What reports under this number later is superseded.
     fn take_attempt(&mut self, fence: Fence, at: &mut Applying<'_>) -> Option<Attempt> {
         let attempt = self.attempts.remove(&fence)?;
+        self.give_back(&attempt, at);
         if let Some(node) = self.nodes.get_mut(&attempt.node) {
             if !mutants::is(Mutant::LeakCapacity) {
                 node.free = node.free.plus(&attempt.resources);
@@ -107,6 +108,22 @@ impl State {
             }
         }
         Some(attempt)
+    }
+
+    /// What an attempt counted in its workspace and for its team.
+    fn give_back(&mut self, attempt: &Attempt, at: &mut Applying<'_>) {
+        let Some(run) = self.runs.get(attempt.slot.run) else { return };
+        if let Some(workspace) = self.workspaces.get_mut(&run.workspace) {
+            workspace.running -= 1;
+            if workspace.limits.max_running.is_some() {
+                at.touch(Touched::Workspace(run.workspace));
+            }
+        }
+        let pool = self.nodes.get(&attempt.node).map(|node| node.pool);
+        if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(&pool)) {
+            let part = attempt.resources.dominant_part(pool.capacity());
+            pool.team_gives(run.team(), part, self.now);
+        }
     }
 
     /// Whether this was the first time that somebody asked.
@@ -128,7 +145,12 @@ impl State {
         let Some(ending) = run.elements.ending() else {
             return;
         };
-        let pool = run.pool;
+        let (pool, workspace) = (run.pool, run.workspace);
+        self.stop_waiting(id);
+        if let Some(workspace) = self.workspaces.get_mut(&workspace) {
+            workspace.open -= 1;
+        }
+        at.changes.closed.push(id);
         self.runs.set_ended(id, Some(self.now));
         if let Some(pool) = self.pools.get_mut(&pool) {
             pool.open_runs -= 1;

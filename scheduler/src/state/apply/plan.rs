@@ -18,6 +18,7 @@ impl State {
             PlanCommand::RequestNode { pool } => self.request_node(*pool, at).is_some(),
             PlanCommand::ReleaseNode { node, reason } => self.release_node(*node, *reason, at),
             PlanCommand::ForgetController { id } => self.forget_controller(*id, at),
+            PlanCommand::Promote { runs } => self.promote(runs, at),
             PlanCommand::Forget { runs } => self.forget(runs, at),
         }
     }
@@ -31,9 +32,15 @@ impl State {
         if !node.is_ready() && !mutants::is(Mutant::StartAnywhere) {
             return None;
         }
-        let resources = run.need.on(self.pools.get(&node.pool)?.capacity());
+        if run.startable() == 0 || self.workspaces.get(&run.workspace)?.room() == 0 {
+            return None;
+        }
+        let (pool_id, capacity) = (node.pool, *self.pools.get(&node.pool)?.capacity());
+        let resources = run.need.on(&capacity);
         let free = node.free.minus(&resources)?;
         let fence = at.fence();
+        self.workspaces.get_mut(&run.workspace)?.running += 1;
+        self.pools.get_mut(&pool_id)?.team_takes(run.team(), resources.dominant_part(&capacity), self.now);
 
         let node = self.nodes.get_mut(&on)?;
         node.free = free;
@@ -106,6 +113,20 @@ impl State {
         }
         self.tell_node(id, NodeChange::Released { reason }, at);
         true
+    }
+
+    fn promote(&mut self, runs: &[RunId], at: &mut Applying<'_>) -> bool {
+        let mut any = false;
+        for id in runs {
+            let now = self.now;
+            let Some(run) = self.runs.get_mut(*id).filter(|run| run.rises_at() <= now) else { continue };
+            run.band = run.band.higher();
+            let band = run.band;
+            at.touch(Touched::Run(*id));
+            at.event(What::Promoted { run: *id, band });
+            any = true;
+        }
+        any
     }
 
     fn forget(&mut self, runs: &[RunId], at: &mut Applying<'_>) -> bool {

@@ -7,10 +7,16 @@ use std::cmp::Ordering;
 
 /// A ratio that is never computed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ratio {
-    pub(super) over: u128,
-    /// 0 for a node that weighs nothing: whatever it borrows is too much.
-    pub(super) under: u128,
+pub struct Ratio {
+    /// What somebody has.
+    pub over: u128,
+    /// What he weighs; 0 for one for whom whatever he has is too much.
+    pub under: u128,
+}
+
+impl Ratio {
+    /// That of one who has nothing.
+    pub const NOTHING: Ratio = Ratio { over: 0, under: 1 };
 }
 
 impl Ord for Ratio {

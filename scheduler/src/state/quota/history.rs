@@ -93,6 +93,11 @@ impl History {
         u64::try_from(sum).unwrap_or(u64::MAX)
     }
 
+    /// What is used now.
+    pub fn rate(&self) -> u64 {
+        self.rate
+    }
+
     /// From now on so much is used; `granted` of it is new.
     pub fn set_rate(&mut self, now: Millis, rate: u64, granted: u64) {
         self.value = self.value(now).saturating_add(granted.saturating_mul(ENTRY_PENALTY.0));

@@ -11,7 +11,7 @@ mod tree;
 
 pub use allowance::{Allowance, Budget, Period};
 pub use budget::Now;
-pub use fair::Standing;
+pub use fair::{Ratio, Standing};
 pub use history::{ENTRY_PENALTY, HALF_LIFE, History};
 
 use super::apply::check_name;
@@ -20,7 +20,6 @@ use crate::limits::agreed;
 use crate::refusal::Refusal;
 use crate::resources::Tier;
 use crate::time::Millis;
-use fair::Ratio;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tree::{Bar, Scope, Tree, UNLIMITED};
@@ -322,8 +321,12 @@ impl Quota {
     /// Where `account` would stand among all that want something, if it were granted `vcpu` more.
     pub fn standing(&self, account: &Account, vcpu: u64, now: Now) -> Standing {
         let path = account.scope().path();
-        let mut levels = vec![(false, Ratio { over: 0, under: 1 }); path.len() - 1];
-        for tree in account.trees().filter_map(|key| self.trees.get(&key)) {
+        let mut levels = vec![(false, Ratio::NOTHING); path.len() - 1];
+        // Where nothing was granted there is nothing to share out; the family's own tree stands for all then.
+        let granted: Vec<TreeKey> =
+            account.trees().filter(|key| self.trees.get(key).is_some_and(Tree::grants)).collect();
+        let of_family = account.trees().next().filter(|_| granted.is_empty());
+        for tree in granted.iter().chain(&of_family).filter_map(|key| self.trees.get(key)) {
             let steps = tree.shares(&path, vcpu, now);
             for (level, step) in levels.iter_mut().zip(steps) {
                 *level = (level.0 || step.0, level.1.max(step.1));

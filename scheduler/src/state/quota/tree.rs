@@ -117,6 +117,11 @@ impl Tree {
         self.branches.values().all(|branch| is_idle(branch, now))
     }
 
+    /// Whether anybody is granted anything.
+    pub(super) fn grants(&self) -> bool {
+        self.branches.values().any(|branch| branch.allowance.is_some())
+    }
+
     pub(super) fn set(&mut self, scope: &Scope, allowance: Option<Allowance>, now: Now) {
         for part in scope.path() {
             self.branches.entry(part).or_default();
