@@ -268,7 +268,7 @@ fn a_workspace_runs_and_queues_no_more_than_it_may() {
 #[test]
 fn teams_with_pools_of_their_own_share_a_quota_fairly() {
     let mut world = World::new();
-    world.told(limit(Some(16))).unwrap();
+    world.told(limit(Some(0))).unwrap();
     let of = |team: &str| tidegate_scheduler::command::PoolSettings {
         team: Some(team.into()),
         ..pool(&format!("pool-{team}"), 2, 0, 8)
@@ -276,12 +276,9 @@ fn teams_with_pools_of_their_own_share_a_quota_fairly() {
     world.apply_pool(of("a"));
     world.apply_pool(of("b"));
     let on = |name: &str, pool: &str| Submit { pool: Some(pool.into()), ..run(name, 20, Need::WholeNode) };
-    // Both ask before anything is granted.
-    world.smooth = false;
-    world.ask(ClientCommand::Submit(Box::new(on("a", "pool-a"))));
-    world.ask(ClientCommand::Submit(Box::new(on("b", "pool-b"))));
-    world.smooth = true;
-    world.follow();
+    world.submit(on("a", "pool-a"));
+    world.submit(on("b", "pool-b"));
+    world.told(limit(Some(16))).unwrap();
     let count = |world: &World, run: &str| running(world).iter().filter(|name| *name == run).count();
     assert_eq!((count(&world, "a"), count(&world, "b")), (4, 4));
     world.check();
