@@ -4,6 +4,7 @@
 //! back nodes that nobody needs; drop runs that ended long ago.
 
 pub mod membership;
+pub mod pack;
 mod place;
 mod retain;
 mod scale;
