@@ -9,6 +9,7 @@
 
 mod study;
 
+use std::collections::BTreeSet;
 use std::io::{IsTerminal, stderr};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,7 +23,7 @@ const USAGE: &str = "usage: fgd NODES PODS EXPECTED [--seeds N] [--policies P,..
             Each is a .csv or a .csv.gz; columns are found by their names.
 
   --seeds N        orders of arrival to play (10)
-  --policies P,... of Random, BestFit, FGD and exact, the scheduler's own rule (all)
+  --policies P,... of Random, BestFit, FGD and own, the scheduler's rule (all)
   --workload NAME  the workload in EXPECTED (the one that the name of PODS bears)";
 
 /// What was asked for.
@@ -31,7 +32,8 @@ struct Options {
     pods: PathBuf,
     expected: PathBuf,
     seeds: u64,
-    policies: Vec<Policy>,
+    /// Of nothing: all that were published, and the scheduler's own.
+    policies: Option<BTreeSet<Policy>>,
     workload: Option<String>,
 }
 
@@ -54,7 +56,7 @@ fn main() -> ExitCode {
 }
 
 fn options(words: Vec<String>) -> Result<Options, String> {
-    let (mut files, mut seeds, mut policies, mut workload) = (Vec::new(), 10, Policy::ALL.to_vec(), None);
+    let (mut files, mut seeds, mut policies, mut workload) = (Vec::new(), 10, None, None);
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or(format!("{word} needs a value"));
@@ -64,7 +66,7 @@ fn options(words: Vec<String>) -> Result<Options, String> {
                 let count = text.parse().ok().filter(|count| (1..=1000).contains(count));
                 seeds = count.ok_or(format!("--seeds {text}: it is a number from 1 to 1000"))?;
             }
-            "--policies" => policies = value()?.split(',').map(policy).collect::<Result<_, _>>()?,
+            "--policies" => policies = Some(value()?.split(',').map(policy).collect::<Result<_, _>>()?),
             "--workload" => workload = Some(value()?),
             _ if word.starts_with('-') => return Err(format!("unknown option {word}")),
             _ => files.push(PathBuf::from(word)),
@@ -72,14 +74,30 @@ fn options(words: Vec<String>) -> Result<Options, String> {
     }
     let [nodes, pods, expected] = <[PathBuf; 3]>::try_from(files)
         .map_err(|files| format!("3 files are needed, not {}", files.len()))?;
-    policies.sort();
-    policies.dedup();
     Ok(Options { nodes, pods, expected, seeds, policies, workload })
 }
 
 fn policy(name: &str) -> Result<Policy, String> {
     let known = Policy::ALL.into_iter().find(|policy| policy.to_string().eq_ignore_ascii_case(name.trim()));
-    known.ok_or(format!("--policies {name}: it is one of Random, BestFit, FGD, exact"))
+    known.ok_or(format!("--policies {name}: it is one of Random, BestFit, FGD, own"))
+}
+
+/// The policies to play. One that is asked for must have been published; at least one that was is played.
+fn policies(options: &Options, expected: &Expected) -> Result<BTreeSet<Policy>, String> {
+    let published = |policy: &Policy| expected.at(*policy, JUDGED_AT).is_some();
+    let own = |policy: &Policy| policy.tolerance().is_none();
+    let known = || Policy::ALL.into_iter().filter(|policy| own(policy) || published(policy)).collect();
+    let policies = options.policies.clone().unwrap_or_else(known);
+    let (file, workload) = (options.expected.display(), &expected.workload);
+    if let Some(policy) = policies.iter().find(|policy| !own(policy) && !published(policy)) {
+        return Err(format!("{file}: no row for {workload}, {policy} at arrived_pct {JUDGED_AT}"));
+    }
+    if options.policies.is_none() && policies.iter().all(own) {
+        return Err(format!(
+            "{file}: no row for {workload} at arrived_pct {JUDGED_AT}: nothing to compare with"
+        ));
+    }
+    Ok(policies)
 }
 
 /// Plays and prints; tells whether all is as published.
@@ -87,19 +105,14 @@ fn play(options: &Options) -> Result<bool, String> {
     let cluster = Cluster::open(&options.nodes)?;
     let pods = Pods::open(&options.pods, &cluster)?;
     let expected = Expected::open(&options.expected, &options.pods, options.workload.as_deref())?;
-    for policy in options.policies.iter().filter(|policy| policy.tolerance().is_some()) {
-        expected.at(*policy, JUDGED_AT).ok_or_else(|| {
-            let (file, workload) = (options.expected.display(), &expected.workload);
-            format!("{file}: no row for {workload}, {policy} at arrived_pct {JUDGED_AT}: leave it out of --policies")
-        })?;
-    }
+    let policies = policies(options, &expected)?;
     let looks = expected.arrived().into_iter().chain([JUDGED_AT]).collect();
     let mut outcomes = Vec::new();
-    for policy in &options.policies {
-        let mut outcome = Outcome { policy: *policy, fills: Vec::new() };
+    for policy in policies {
+        let mut outcome = Outcome { policy, fills: Vec::new() };
         for seed in 1..=options.seeds {
             tell(&format!("{}: {policy}: seed {seed} of {}", expected.workload, options.seeds));
-            outcome.fills.push(Fill::play(&cluster, &pods, *policy, seed, &looks));
+            outcome.fills.push(Fill::play(&cluster, &pods, policy, seed, &looks));
         }
         outcomes.push(outcome);
     }

@@ -35,7 +35,8 @@ fn the_worked_example_has_its_numbers() {
     assert_eq!(rule.gain(&node, &on(0)), -1500, "0.15 more");
 
     let rated = rule.rate(&node, &half).expect("it fits");
-    assert_eq!((rated.rating.gain, rated.devices.iter().collect::<Vec<_>>()), (3500, vec![1]));
+    assert_eq!(rated.devices.iter().collect::<Vec<_>>(), [1]);
+    assert_eq!(rated.rating.gain, 4, "350 thousandths in steps of 80");
 }
 
 #[test]
@@ -97,6 +98,31 @@ fn a_task_without_gpus_keeps_off_those_that_others_need() {
         order.push(choice.node.0);
     }
     assert_eq!(order, [3, 2, 1], "the fullest of those without GPUs first");
+}
+
+#[test]
+fn without_typical_tasks_the_fullest_place_is_taken() {
+    let mut rooms = Rooms::new(FragmentationAware::new(Mix::typical([])));
+    rooms.put(NodeId(1), room(&[1000, 1000], 8));
+    rooms.put(NodeId(2), room(&[700, 400, 600], 9));
+    rooms.put(NodeId(3), room(&[700, 400, 600], 8));
+    let best = rooms.best(&shape(GpuNeed::Share(500), 1), &BTreeSet::new()).expect("there is room");
+    assert_eq!((best.node, best.devices.iter().collect::<Vec<_>>()), (NodeId(3), vec![2]));
+}
+
+#[test]
+fn more_shapes_than_are_remembered_find_their_place() {
+    let mut rooms = Rooms::new(FragmentationAware::new(Mix::typical([])));
+    for node in 0..4 {
+        rooms.put(NodeId(node), room(&[1000], 1000 + 100 * node));
+    }
+    for round in 0..2 {
+        for cpu in 0..300 {
+            let best = rooms.best(&shape(GpuNeed::Share(1), 4 * cpu + round), &BTreeSet::new());
+            let fits = (0..4).find(|node| 4 * cpu + round <= 1000 + 100 * node);
+            assert_eq!(best.map(|best| best.node.0), fits, "{cpu}");
+        }
+    }
 }
 
 fn any_shape() -> impl Strategy<Value = Shape> {

@@ -15,7 +15,8 @@ pub(crate) struct Expected {
 
 impl Expected {
     /// Reads the table (columns `workload`, `policy`, `arrived_pct`, `gpu_alloc_pct_mean`) of the workload with this
-    /// name; without a name, of the one whose name the list of pods bears.
+    /// name; without a name, of the only one there is, or of
+    /// the one whose name the list of pods bears.
     pub(crate) fn open(path: &Path, pods: &Path, name: Option<&str>) -> Result<Expected, String> {
         let pods = pods.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         Expected::read(&Records::open(path)?, pods, name)
@@ -27,6 +28,7 @@ impl Expected {
         let names = table.rows().map(|row| row.text(workload)).collect::<Result<BTreeSet<&str>, String>>()?;
         let chosen = match name {
             Some(name) => names.get(name).copied(),
+            None if names.len() == 1 => names.first().copied(),
             None => bears(pods, &names),
         };
         let chosen = chosen.ok_or_else(|| {

@@ -45,7 +45,7 @@ impl Fill {
             }
             Policy::BestFit => fill_by(BestFit, cluster, &arrivals, looks),
             Policy::Fgd => fill_by(Fgd(fragments()), cluster, &arrivals, looks),
-            Policy::Exact => fill_by(fragments(), cluster, &arrivals, looks),
+            Policy::Own => fill_by(fragments(), cluster, &arrivals, looks),
         }
     }
 }
@@ -58,16 +58,16 @@ fn arrivals(cluster: &Cluster, pods: &Pods, load: u32, random: &mut Random) -> V
     random.shuffle(&mut order);
     let mut asked: u64 = order.iter().map(|shape| u64::from(shape.gpu.milli())).sum();
     while asked > enough {
-        asked -= order.pop().map_or(asked, |shape| u64::from(shape.gpu.milli()));
+        let Some(shape) = order.pop() else { break };
+        asked -= u64::from(shape.gpu.milli());
+        if asked <= enough {
+            return order;
+        }
     }
     // A list has at least one pod with a GPU, so this ends.
-    while order.len() < pods.shapes.len() || asked < enough {
+    while asked < enough {
         let Some(shape) = random.pick(&pods.shapes) else { break };
-        let more = asked + u64::from(shape.gpu.milli());
-        if order.len() < pods.shapes.len() && more > enough {
-            break;
-        }
-        asked = more;
+        asked += u64::from(shape.gpu.milli());
         order.push(*shape);
     }
     order

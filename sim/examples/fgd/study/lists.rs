@@ -29,14 +29,8 @@ impl Cluster {
     }
 
     fn read(list: &Records) -> Result<Cluster, String> {
-        let [sn, cpu, memory, gpu, model] = ["sn", "cpu_milli", "memory_mib", "gpu", "model"];
-        let (sn, cpu, memory, gpu, model) = (
-            list.column(sn)?,
-            list.column(cpu)?,
-            list.column(memory)?,
-            list.column(gpu)?,
-            list.column(model)?,
-        );
+        let (sn, cpu, memory) = (list.column("sn")?, list.column("cpu_milli")?, list.column("memory_mib")?);
+        let (gpu, model) = (list.column("gpu")?, list.column("model")?);
         let mut models = BTreeMap::new();
         let mut nodes = BTreeMap::new();
         for row in list.rows() {
@@ -48,7 +42,8 @@ impl Cluster {
                     row.wrong(model, &format!("there may be up to {} models", Model::COUNT))
                 })?),
             };
-            let room = Room { cpu: row.number(cpu)?, memory_mib: row.number(memory)?, gpus, model };
+            let (cpu, memory_mib) = (amount(row, cpu)?, amount(row, memory)?);
+            let room = Room { cpu, memory_mib, gpus, model };
             if nodes.insert(row.text(sn)?, room).is_some() {
                 return Err(row.wrong(sn, "another node has the same name"));
             }
@@ -60,6 +55,11 @@ impl Cluster {
             _ => Ok(Cluster { nodes, gpu_milli, models }),
         }
     }
+}
+
+/// No node has more than four million cores or four pebibytes.
+fn amount(row: Row<'_>, column: usize) -> Result<u64, String> {
+    row.number::<u32>(column).map(u64::from)
 }
 
 fn number_of(name: &str, models: &mut BTreeMap<String, Model>) -> Option<Model> {
@@ -84,8 +84,8 @@ impl Pods {
         let spec = list.find("gpu_spec");
         let shape = |row: Row<'_>| -> Result<Shape, String> {
             Ok(Shape {
-                cpu: row.number(cpu)?,
-                memory_mib: row.number(memory)?,
+                cpu: amount(row, cpu)?,
+                memory_mib: amount(row, memory)?,
                 gpu: gpu_need(row, count, each)?,
                 models: spec.map_or(Ok(Models::ANY), |spec| models(row, spec, cluster))?,
             })

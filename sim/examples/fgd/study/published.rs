@@ -1,5 +1,5 @@
 //! The policies as they were published: each score cut to a whole number of 0 to 100, equal ones to the smallest name.
-//! The scheduler's own rule is the same without the cut.
+//! The scheduler's own rule is the same in integers, and of equal ones it takes the fullest.
 
 use std::fmt;
 use tidegate_scheduler::plan::pack::{FragmentationAware, Rated, Rating, Room, Rule, Shape};
@@ -13,17 +13,17 @@ pub(crate) enum Policy {
     BestFit,
     /// The one where least fragments come to be, as published.
     Fgd,
-    /// The same, exactly: the scheduler's own.
-    Exact,
+    /// The scheduler's own: the same in integers, and of equal ones the fullest.
+    Own,
 }
 
 impl Policy {
     /// All of them.
-    pub(crate) const ALL: [Policy; 4] = [Policy::Random, Policy::BestFit, Policy::Fgd, Policy::Exact];
+    pub(crate) const ALL: [Policy; 4] = [Policy::Random, Policy::BestFit, Policy::Fgd, Policy::Own];
 
     /// The one with this name in the published table; it has others that are not played here.
     pub(crate) fn published(name: &str) -> Option<Policy> {
-        Policy::ALL.into_iter().find(|policy| *policy != Policy::Exact && policy.to_string() == name)
+        Policy::ALL.into_iter().find(|policy| *policy != Policy::Own && policy.to_string() == name)
     }
 
     /// How far from the published mean is still the same, in points; `None` if it was not published.
@@ -31,7 +31,7 @@ impl Policy {
         match self {
             Policy::Random => Some(1.5),
             Policy::BestFit | Policy::Fgd => Some(1.0),
-            Policy::Exact => None,
+            Policy::Own => None,
         }
     }
 }
@@ -42,7 +42,7 @@ impl fmt::Display for Policy {
             Policy::Random => "Random",
             Policy::BestFit => "BestFit",
             Policy::Fgd => "FGD",
-            Policy::Exact => "exact",
+            Policy::Own => "own",
         })
     }
 }
