@@ -1,5 +1,5 @@
 //! The policies as they were published: each score cut to a whole number of 0 to 100, equal ones to the smallest name.
-//! The scheduler's own rule is the same in integers, and of equal ones it takes the fullest.
+//! The scheduler's own rule is the same in integers, cut otherwise.
 
 use std::fmt;
 use tidegate_scheduler::plan::pack::{FragmentationAware, Rated, Rating, Room, Rule, Shape};
@@ -13,7 +13,7 @@ pub(crate) enum Policy {
     BestFit,
     /// The one where least fragments come to be, as published.
     Fgd,
-    /// The scheduler's own: the same in integers, and of equal ones the fullest.
+    /// The scheduler's own: the same in integers.
     Own,
 }
 
