@@ -5,6 +5,7 @@
 
 mod grant;
 pub mod membership;
+pub mod pack;
 mod place;
 mod retain;
 mod rise;
