@@ -8,6 +8,7 @@ mod leading;
 mod membership;
 mod proposing;
 mod reading;
+mod room;
 mod snapshots;
 
 use crate::command::Command;
@@ -25,6 +26,7 @@ use crate::time::{Millis, Moment};
 use crate::watch::Watch;
 use leading::Leading;
 use reading::Reads;
+use room::Rooms;
 use serde::{Deserialize, Serialize};
 use snapshots::Snapshots;
 use std::collections::{BTreeMap, VecDeque};
@@ -60,6 +62,7 @@ pub struct Core {
     look_again: Option<Millis>,
     drain: Drain,
     pressure: Option<String>,
+    rooms: Rooms,
     /// No longer of the group: deaf from then on.
     removed: bool,
 }
@@ -93,6 +96,7 @@ impl Core {
             look_again: None,
             drain: Drain::No,
             pressure: None,
+            rooms: Rooms::default(),
             removed: false,
         };
         core.turn();
@@ -227,7 +231,7 @@ impl Core {
             self.follow_leadership();
             // What they put into raft comes out of it in this same step.
             let asked = self.ask_reads();
-            let tended = self.tend_membership();
+            let tended = self.tend_membership() || self.make_way();
             if !(self.propose() || self.consensus.elect_alone() || moved || asked || tended) {
                 return;
             }

@@ -88,6 +88,7 @@ impl Core {
     /// Messages of a member are taken in; a snapshot comes with its state, by another way.
     pub(crate) fn peer(&mut self, message: crate::consensus::PeerMessage) {
         if message.kind != PeerMessageKind::Snapshot {
+            self.hear_room(&message);
             self.consensus.step(message);
         }
     }

@@ -97,7 +97,8 @@ impl Core {
     }
 
     /// What raft says to another member; a snapshot goes its own way.
-    pub(super) fn send_peer(&mut self, message: PeerMessage) {
+    pub(super) fn send_peer(&mut self, mut message: PeerMessage) {
+        self.tell_room(&mut message);
         let (to, message) = (message.to, Box::new(message));
         self.effects.push_back(match message.kind {
             PeerMessageKind::Snapshot => Effect::SendSnapshot { to, message },

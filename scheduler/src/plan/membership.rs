@@ -57,11 +57,16 @@ pub fn next(state: &State, standing: &Standing<'_>) -> Option<Step> {
         };
     }
     let mut steps = Vec::new();
+    let come = |id: ControllerId| (standing.progress)(id);
     for (id, controller) in state.controllers() {
         let (votes, follows) = (members.voters.contains(&id.0), members.learners.contains(&id.0));
         match controller.wish {
             Wish::Voter if !votes && !follows => steps.push((id.0, Role::Learner)),
-            Wish::Voter if follows && has_caught_up(id, standing) => steps.push((id.0, Role::Voter)),
+            Wish::Voter
+                if follows && come(id).is_some_and(|come| has_caught_up(&come, standing.committed)) =>
+            {
+                steps.push((id.0, Role::Voter))
+            }
             Wish::Learner if !follows => steps.push((id.0, Role::Learner)),
             Wish::Voter | Wish::Learner | Wish::Leaving => {}
         }
@@ -113,11 +118,10 @@ fn leaves_a_majority(steps: &[(u64, Role)], standing: &Standing<'_>) -> bool {
     voters.iter().filter(heard).count() * 2 > voters.len()
 }
 
-fn has_caught_up(id: ControllerId, standing: &Standing<'_>) -> bool {
+/// Whether a member is heard, and has nearly all that is committed.
+pub(crate) fn has_caught_up(come: &Progress, committed: u64) -> bool {
     // Raft thinks of a new one as active before it was heard at all.
-    (standing.progress)(id).is_some_and(|progress| {
-        progress.active && progress.matched > 0 && progress.matched + CAUGHT_UP >= standing.committed
-    })
+    come.active && come.matched > 0 && come.matched + CAUGHT_UP >= committed
 }
 
 /// Who leads after a leader that goes.
