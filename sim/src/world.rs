@@ -38,7 +38,7 @@ use crate::workload::{self, Planned};
 use happening::{Call, Happening};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tidegate_scheduler::consensus::{Members, PeerMessage};
-use tidegate_scheduler::ids::ClientToken;
+use tidegate_scheduler::ids::{ClientToken, RequestKey};
 
 /// For how long a leader must have led to have seen to everything.
 const STEADY: Micros = Micros::seconds(25);
@@ -60,6 +60,8 @@ pub(crate) struct World {
     /// What this world draws besides what its parts draw.
     pub(crate) random: Random,
     pub(crate) planned: Vec<Planned>,
+    /// The commands that clients have asked for while things failed, by key: each counts once.
+    pub(crate) commands: BTreeSet<RequestKey>,
     pub(crate) faults: Vec<Fault>,
     /// Requests that wait for a core, and who asked.
     calls: BTreeMap<ClientToken, (Call, u64)>,
@@ -113,6 +115,7 @@ impl World {
             found: Vec::new(),
             random: Random::stream(seed, "world"),
             planned,
+            commands: BTreeSet::new(),
             faults,
             calls: BTreeMap::new(),
             floors: BTreeMap::new(),

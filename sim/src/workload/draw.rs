@@ -16,9 +16,9 @@ const VCPU: [u32; 3] = [2, 4, 8];
 /// Draws all requests of a play that lasts so long.
 pub fn plan(seed: u64, mix: &Mix, span: Micros) -> Vec<Planned> {
     let random = Random::stream(seed, "workload");
-    let mut draw = Draw { random, mix, span, planned: Vec::new(), runs: Vec::new() };
+    let mut draw = Draw { random, mix, span, planned: Vec::new(), runs: Vec::new(), commands: 0 };
     draw.set_up();
-    while (draw.planned.len() as u64) < mix.requests {
+    while draw.commands < mix.commands {
         draw.one();
     }
     let mut planned = draw.planned;
@@ -36,6 +36,8 @@ struct Draw<'a> {
     planned: Vec<Planned>,
     /// What was submitted so far, and when.
     runs: Vec<(Submit, Micros)>,
+    /// How many commands are asked for before faults end, whatever happens: no reads, and nothing said again.
+    commands: u64,
 }
 
 impl Draw<'_> {
@@ -105,6 +107,9 @@ impl Draw<'_> {
             };
             self.push(at.after(later), ask.clone());
         }
+        // A controller is added only while there are few.
+        let is_made = !matches!(ask, Ask::Command { command: ClientCommand::AddController { .. }, .. });
+        self.commands += u64::from(is_made && at < self.span);
         self.push(at, ask);
     }
 
@@ -272,14 +277,25 @@ impl Draw<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
-    fn a_seed_gives_one_workload_of_at_least_200_requests_in_order() {
+    fn a_seed_gives_one_workload_of_at_least_200_commands_in_order() {
         for seed in 0..20 {
-            let mix = Mix::draw(&mut Random::new(seed));
-            let planned = plan(seed, &mix, Micros::seconds(600));
-            assert_eq!(planned, plan(seed, &mix, Micros::seconds(600)));
-            assert!(planned.len() >= 200);
+            let (mix, span) = (Mix::draw(&mut Random::new(seed)), Micros::seconds(600));
+            let planned = plan(seed, &mix, span);
+            assert_eq!(planned, plan(seed, &mix, span));
+            let commands: BTreeSet<RequestKey> = planned
+                .iter()
+                .filter(|planned| planned.at < span)
+                .filter_map(|planned| match &planned.ask {
+                    Ask::Command { command: ClientCommand::AddController { .. }, .. } => None,
+                    Ask::Command { key, .. } => Some(*key),
+                    _ => None,
+                })
+                .collect();
+            assert!(commands.len() as u64 >= mix.commands && mix.commands >= 200);
+            assert!(planned.len() > commands.len(), "reads, and what is said again, come on top");
             assert!(planned.windows(2).all(|pair| pair[0].at <= pair[1].at));
             assert!(planned.iter().enumerate().all(|(at, planned)| planned.number == at as u32));
         }

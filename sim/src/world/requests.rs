@@ -60,6 +60,9 @@ impl World {
         if adds(&planned.ask) && !self.may_add() {
             return;
         }
+        if let Ask::Command { key, .. } = &planned.ask {
+            self.commands.insert(*key);
+        }
         let what = match planned.ask {
             Ask::Command { key, command } => CallKind::Command { key, command: Box::new(command) },
             Ask::Read => CallKind::Read,
