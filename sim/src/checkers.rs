@@ -17,6 +17,7 @@ pub(crate) mod committed_is_durable;
 pub(crate) mod one_leader_a_term;
 pub(crate) mod promises_are_durable;
 pub(crate) mod replicas_agree;
+pub(crate) mod requests;
 pub(crate) mod silence_is_real;
 pub(crate) mod vms_are_known;
 

@@ -17,7 +17,6 @@ pub(crate) use happening::ToController;
 pub(crate) use machines::Machine;
 pub(crate) use requests::Request;
 
-use crate::checkers::acknowledged_is_visible::AcknowledgedIsVisible;
 use crate::checkers::one_leader_a_term::OneLeaderATerm;
 use crate::checkers::silence_is_real::SilenceIsReal;
 use crate::checkers::vms_are_known::VmsAreKnown;
@@ -74,9 +73,8 @@ pub(crate) struct World {
     next_token: u64,
     next_link: u64,
     cloud_at: Option<Micros>,
-    pub(crate) visible: AcknowledgedIsVisible,
     one_leader: OneLeaderATerm,
-    silence: SilenceIsReal,
+    pub(crate) silence: SilenceIsReal,
     /// A few messages between controllers of long ago, to be said again.
     old_messages: VecDeque<PeerMessage>,
     pub(crate) vms: VmsAreKnown,
@@ -124,7 +122,6 @@ impl World {
             next_token: 0,
             next_link: 0,
             cloud_at: None,
-            visible: AcknowledgedIsVisible::default(),
             one_leader: OneLeaderATerm::default(),
             silence: SilenceIsReal::default(),
             old_messages: VecDeque::new(),

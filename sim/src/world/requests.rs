@@ -2,7 +2,7 @@
 
 use super::World;
 use super::happening::{Answer, Call, CallKind, Happening, RequestStep, ToController};
-use crate::checkers::acknowledged_is_visible::is_undecided;
+use crate::checkers::acknowledged_is_visible::{self, is_undecided};
 use crate::clock::Micros;
 use crate::controller::{Controller, Status};
 use crate::coverage::Mark;
@@ -222,7 +222,7 @@ impl World {
         if !core.is_leading() {
             self.coverage.mark(Mark::FollowerRead);
         }
-        self.visible.read(id, floor, core.state(), &self.reference, &mut self.found);
+        acknowledged_is_visible::read(id, floor, core.state(), &self.reference, &mut self.found);
         self.reply(id, call, Ok(Outcome::Done));
     }
 
@@ -266,9 +266,7 @@ impl World {
         self.history.mix(&[number as u64, u64::from(attempt), u64::from(answer.is_ok())]);
         self.say(|| format!("client hears ({number}) from {by}: {answer:?}"));
         if let CallKind::Command { key, command } = what {
-            let run =
-                if let ClientCommand::Submit(submit) = &*command { Some(submit.name.as_str()) } else { None };
-            self.visible.told(key, run, &answer, &self.reference, &mut self.found);
+            acknowledged_is_visible::told(key, &command, &answer, &self.reference, &mut self.found);
             self.note_answer(&command, &answer);
             if news && let Ok(Outcome::Controller { id }) = answer {
                 self.found_controller(id.0, replaces);
