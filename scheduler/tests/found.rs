@@ -98,3 +98,20 @@ fn a_node_that_is_heard_again_is_not_given_up_by_what_waited() {
     assert_eq!(world.executions.len(), 1);
     world.check();
 }
+
+#[test]
+fn a_retry_that_is_refused_changes_nothing() {
+    let mut world = World::new();
+    world.apply_pool(pool("main", 4, 0, 1));
+    world.submit(run("a", 3, vcpu(1)));
+    for (node, fence) in world.running() {
+        world.end(node, fence, End::Succeeded);
+    }
+    let id = world.core.state().find_run("default", "a").unwrap().0;
+    let before = world.core.state().run(id).unwrap().clone();
+    // It had written the end of each element out again, which are a few numbers once all ended alike.
+    let answer = world.told(ClientCommand::Retry(select("a", None)));
+    assert_eq!(answer, Err(Refusal::NothingToRetry("a".into())));
+    assert_eq!(world.core.state().run(id), Some(&before));
+    world.check();
+}
