@@ -101,6 +101,7 @@ fn help_teaches() {
         &["quota", "set"],
         &["controller"],
         &["controller", "run"],
+        &["controller", "remove"],
         &["sim", "fuzz"],
     ] {
         let found =
