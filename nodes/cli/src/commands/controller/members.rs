@@ -25,9 +25,9 @@ what there is and votes once it has caught up; the one that it replaces then goe
 const REMOVE_NOTES: &str = "\
 It no longer votes, the others close its links and refuse it by its number, and its process ends.
 
-What that does not take away: its data folder, like every join bundle, holds the cluster's key and the
-clients' token. Whoever has a copy can still make certificates that the cluster's controllers and
-workers trust, until the key is another one. So delete the folder, its backups and the bundle:
+What that does not take away: its data folder, like every join bundle, holds the cluster's key, and
+the clients' token with it. Whoever has a copy can still make certificates that the cluster's
+controllers and workers trust, until the key is another one. So delete the folder, its backups and the bundle:
   rm -r DATA-FOLDER
 
 If a copy may be in wrong hands:
