@@ -69,8 +69,7 @@ pub(crate) fn select(run: &str, element: Option<u32>) -> RunSelector {
 }
 
 pub(crate) fn limit(limit: Option<u64>) -> ClientCommand {
-    let key =
-        QuotaKey { region: "here".into(), family: "d".into(), tier: Tier::Dedicated, workspace: None };
+    let key = QuotaKey { region: "here".into(), family: "d".into(), tier: Tier::Dedicated, workspace: None };
     ClientCommand::SetQuota { key, limit }
 }
 

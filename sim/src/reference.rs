@@ -131,6 +131,8 @@ impl Reference {
             },
         };
         self.state.skip(index);
+        // Consensus made it: nothing was planned for it.
+        self.silent.remove(&(index, term));
         self.record(index, term, &commands, Changes::default(), &before, coverage, found);
     }
 

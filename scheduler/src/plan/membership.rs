@@ -6,6 +6,7 @@
 use crate::consensus::{Members, MembershipChange, Progress, Role};
 use crate::controllers::{Controller, Wish};
 use crate::ids::ControllerId;
+use crate::mutants::{self, Mutant};
 use crate::state::State;
 use std::collections::BTreeSet;
 
@@ -49,6 +50,9 @@ pub fn is_settled(state: &State, members: &Members) -> bool {
 /// The next step; `None` when there is nothing to do, or only to wait.
 pub fn next(state: &State, standing: &Standing<'_>) -> Option<Step> {
     let members = standing.members;
+    if members.is_joint() && mutants::is(Mutant::StayJoint) {
+        return None;
+    }
     if members.is_joint() {
         // One that leaves with the old half must not lead the new one.
         return match members.voters.contains(&standing.own.0) {
@@ -63,7 +67,9 @@ pub fn next(state: &State, standing: &Standing<'_>) -> Option<Step> {
         match controller.wish {
             Wish::Voter if !votes && !follows => steps.push((id.0, Role::Learner)),
             Wish::Voter
-                if follows && come(id).is_some_and(|come| has_caught_up(&come, standing.committed)) =>
+                if follows
+                    && !mutants::is(Mutant::NeverPromote)
+                    && come(id).is_some_and(|come| has_caught_up(&come, standing.committed)) =>
             {
                 steps.push((id.0, Role::Voter))
             }

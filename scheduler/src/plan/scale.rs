@@ -54,6 +54,7 @@ fn up(
     let below_min = u64::from(pool.settings.min_instances.saturating_sub(serving));
     let open = u64::from(pool.settings.max_instances.saturating_sub(pool.nodes));
     let missing = nodes_for(left, pool.capacity(), open + coming).saturating_sub(coming).max(below_min);
+    let missing = if serving > 0 && mutants::is(Mutant::GrowFromNoneAlone) { 0 } else { missing };
     let keys = pool.quota_keys();
     let room = match mutants::is(Mutant::IgnoreQuota) {
         false => situation.state.quota().room(&keys, pool.capacity().vcpu.into()),
@@ -85,7 +86,10 @@ fn down(situation: &Situation<'_>, nodes: &PoolNodes, pool: &Pool, left: &Left, 
             break;
         }
         let shrunk = pool.deleting || serving > settings.max_instances;
-        let due = since.after(settings.idle_time_before_scale_down);
+        let due = match mutants::is(Mutant::ReleaseEarly) {
+            false => since.after(settings.idle_time_before_scale_down),
+            true => since,
+        };
         let reason = match (shrunk, due <= situation.now && !waiting) {
             (true, _) => ReleaseReason::PoolShrunk,
             (false, true) => ReleaseReason::Idle,

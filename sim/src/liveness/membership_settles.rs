@@ -54,9 +54,7 @@ fn unsettled(state: &State, members: &Members, there: &BTreeSet<u64>) -> Option<
 /// Whether a member that is to go could, by itself: who takes its place votes, and those that are left decide.
 fn may_go(id: u64, state: &State, members: &Members, there: &BTreeSet<u64>) -> bool {
     let awaited = |(other, it): (ControllerId, &tidegate_scheduler::controllers::Controller)| {
-        it.replaces == Some(ControllerId(id))
-            && it.wish == Wish::Voter
-            && !members.voters.contains(&other.0)
+        it.replaces == Some(ControllerId(id)) && it.wish == Wish::Voter && !members.voters.contains(&other.0)
     };
     let left: BTreeSet<u64> = members.voters.iter().copied().filter(|voter| *voter != id).collect();
     !state.controllers().any(awaited) && decide(&left, there)

@@ -29,7 +29,9 @@ impl State {
             ClientCommand::AddController { voter, replaces } => self.add_controller(*voter, *replaces, at),
             ClientCommand::RemoveController { id } => self.remove_controller(*id, at),
             ClientCommand::SetQuota { key, limit } => {
-                self.quota.set(key.clone(), *limit);
+                if limit.is_some() || !mutants::is(Mutant::KeepLimit) {
+                    self.quota.set(key.clone(), *limit);
+                }
                 at.touch(Touched::Quota);
                 at.event(What::QuotaSet { key: key.clone(), limit: *limit });
                 Ok(Outcome::Done)
@@ -64,6 +66,7 @@ impl State {
         }
         let (pool_id, pool) = self.pool_for(workspace, submit)?;
         let pool_name = pool.settings.name.clone();
+        let short = submit.count > 1 && mutants::is(Mutant::ShortArray);
         let run = self.runs.add(Run {
             name: submit.name.as_str().into(),
             workspace,
@@ -77,7 +80,7 @@ impl State {
             submitted: at.wall,
             ended: None,
             cancel_requested: false,
-            elements: Elements::new(submit.count),
+            elements: Elements::new(submit.count - u32::from(short)),
         });
         if let Some(pool) = self.pools.get_mut(&pool_id) {
             pool.open_runs += if mutants::is(Mutant::MiscountOpenRuns) { 2 } else { 1 };

@@ -80,7 +80,8 @@ fn what_fits_on_a_node_must_be_placed() {
 #[test]
 fn another_pool_at_work_is_no_excuse() {
     let other = settings("other", 9);
-    let mut still = Still::with(vec![pool("main", 1), ClientCommand::ApplyPool(Box::new(other)), run("a", 1)]);
+    let mut still =
+        Still::with(vec![pool("main", 1), ClientCommand::ApplyPool(Box::new(other)), run("a", 1)]);
     let mut found = None;
     for _ in 0..15 {
         still.node(1);
