@@ -75,7 +75,7 @@ fn release(
         ReleaseReason::PoolShrunk if !pool.deleting && serving <= settings.max_instances => {
             Some("its pool is no larger than it may be")
         }
-        ReleaseReason::PoolShrunk if !idle && !(pool.deleting && node.is_coming()) => Some("it works"),
+        ReleaseReason::PoolShrunk if !(idle || (pool.deleting && node.is_coming())) => Some("it works"),
         ReleaseReason::Idle | ReleaseReason::PoolShrunk => None,
         ReleaseReason::Drained | ReleaseReason::Stopped => Some("nobody stops the cluster"),
     }
