@@ -3,6 +3,7 @@
 
 mod controllers;
 mod effects;
+mod felt;
 mod happening;
 mod healing;
 mod injections;
@@ -10,6 +11,7 @@ mod links;
 mod machines;
 mod membership;
 mod observe;
+mod poison;
 mod requests;
 mod snapshots;
 
@@ -25,7 +27,7 @@ use crate::cloud::Cloud;
 use crate::controller::Controller;
 use crate::coverage::Coverage;
 use crate::engine::Engine;
-use crate::faults::{self, Fault, FaultKind, How};
+use crate::faults::{self, Fault};
 use crate::history::History;
 use crate::liveness::{Demand, NothingAdmissibleIdles};
 use crate::network::{Network, Place};
@@ -62,6 +64,10 @@ pub(crate) struct World {
     /// The commands that clients have asked for while things failed, by key: each counts once.
     pub(crate) commands: BTreeSet<RequestKey>,
     pub(crate) faults: Vec<Fault>,
+    /// Who gave leadership away last, when, and whether a fault had it done.
+    transferring: Option<(u64, Micros, bool)>,
+    /// Controllers that are to be replaced, by whom, and whether the first was well.
+    replacements: Vec<(u64, u64, bool)>,
     /// Requests that wait for a core, and who asked.
     calls: BTreeMap<ClientToken, (Call, u64)>,
     /// The newest entry that a client knew of when a read began.
@@ -115,6 +121,8 @@ impl World {
             planned,
             commands: BTreeSet::new(),
             faults,
+            transferring: None,
+            replacements: Vec::new(),
             calls: BTreeMap::new(),
             floors: BTreeMap::new(),
             favourites: BTreeMap::new(),
@@ -141,9 +149,6 @@ impl World {
         let founders: Vec<u64> = (1..=self.swarm.founders).collect();
         founders.iter().for_each(|id| self.add_controller(*id));
         founders.iter().for_each(|id| self.start(*id));
-        let always: Vec<FaultKind> =
-            self.swarm.kinds.iter().copied().filter(|kind| kind.how() == How::Always).collect();
-        always.into_iter().for_each(|kind| self.note_fault(kind));
         if let Some(first) = self.planned.first() {
             self.engine.at(first.at, Happening::Planned { at: 0 });
         }
@@ -180,6 +185,7 @@ impl World {
             Happening::Request { number, step } => self.step_request(number, step),
             Happening::Restart { controller } => self.restart(controller),
             Happening::Resume { controller, life } => self.resume(controller, life),
+            Happening::Stop { controller, life } => self.stop(controller, life),
             Happening::Planned { at } => self.ask_planned(at),
             Happening::Watch => self.watch(),
             Happening::Fault { at } => self.begin_fault(at),
@@ -199,6 +205,7 @@ impl World {
         }
         self.look_for_idlers(leader);
         self.tend_replacements();
+        self.tend_upgrades();
         self.engine.after(Micros::seconds(1), Happening::Second);
     }
 
@@ -224,11 +231,6 @@ impl World {
             self.controllers.iter().filter(|(_, controller)| controller.is_up() && controller.leads());
         let term = |controller: &Controller| controller.core.as_ref().map_or(0, |core| core.term());
         leading.max_by_key(|(_, controller)| term(controller)).map(|(id, _)| *id)
-    }
-
-    /// A fault of this kind has hit something.
-    pub(crate) fn note_fault(&mut self, kind: FaultKind) {
-        self.coverage.fault(kind.name());
     }
 
     pub(crate) fn place_of(client: u64) -> Place {

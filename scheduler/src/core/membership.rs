@@ -16,7 +16,7 @@ impl Core {
         self.effects.push_back(Effect::Members);
         // One that has not been added yet reads the whole log as one that is no member.
         if before && !self.consensus.members().contains(self.id) {
-            self.removed = true;
+            self.deaf = true;
             self.effects.push_back(Effect::Removed);
         }
     }

@@ -8,6 +8,7 @@ use crate::controllers::{Controller, Wish};
 use crate::ids::ControllerId;
 use crate::mutants::{self, Mutant};
 use crate::state::State;
+use crate::version;
 use std::collections::BTreeSet;
 
 /// A learner this close to what is committed has caught up.
@@ -68,6 +69,7 @@ pub fn next(state: &State, standing: &Standing<'_>) -> Option<Step> {
             Wish::Voter if !votes && !follows => steps.push((id.0, Role::Learner)),
             Wish::Voter
                 if follows
+                    && supports_version(state, controller)
                     && !mutants::is(Mutant::NeverPromote)
                     && come(id).is_some_and(|come| has_caught_up(&come, standing.committed)) =>
             {
@@ -105,6 +107,11 @@ pub fn next(state: &State, standing: &Standing<'_>) -> Option<Step> {
         false => Some(Step::Change(MembershipChange { steps })),
         true => gone.map(Step::Forget),
     }
+}
+
+/// Whether a controller can follow what the others do. One that cannot stops as soon as it hears of it, and never votes.
+fn supports_version(state: &State, controller: &Controller) -> bool {
+    state.version() == version::FIRST || controller.card.supports >= state.version()
 }
 
 /// Whether most of those that vote after these steps are heard.

@@ -7,6 +7,7 @@ pub mod membership;
 mod place;
 mod retain;
 mod scale;
+pub mod version;
 
 use crate::command::PlanCommand;
 use crate::ids::{NodeId, PoolId};

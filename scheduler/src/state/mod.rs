@@ -15,6 +15,7 @@ use crate::controllers::{Controller, ControllerCard, Wish};
 use crate::ids::{ControllerId, Fence, NodeId, PoolId, RunId, WorkspaceId};
 use crate::pages::PageMap;
 use crate::time::{Millis, WallMicros};
+use crate::version;
 use nodes::Node;
 use pools::Pool;
 use quota::Quota;
@@ -56,7 +57,7 @@ impl State {
 
     /// An empty cluster of these controllers, with its one workspace.
     pub fn founded(founders: &[u64]) -> State {
-        let mut state = State { version: 1, ..State::default() };
+        let mut state = State { version: version::FIRST, ..State::default() };
         state.workspace_or_new(DEFAULT_WORKSPACE);
         for id in founders {
             let card = ControllerCard::default();
@@ -66,6 +67,11 @@ impl State {
             state.next_controller = state.next_controller.max(*id);
         }
         state
+    }
+
+    /// The machine version: the formats and rules in force.
+    pub fn version(&self) -> u32 {
+        self.version
     }
 
     /// All controllers, those included that are to join or to go.

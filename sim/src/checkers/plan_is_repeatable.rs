@@ -14,7 +14,9 @@ pub(super) struct PlanIsRepeatable;
 fn is_of_a_pool(command: &PlanCommand) -> bool {
     match command {
         PlanCommand::Start { .. } | PlanCommand::RequestNode { .. } | PlanCommand::ReleaseNode { .. } => true,
-        PlanCommand::Forget { .. } | PlanCommand::ForgetController { .. } => false,
+        PlanCommand::Forget { .. }
+        | PlanCommand::ForgetController { .. }
+        | PlanCommand::RaiseVersion { .. } => false,
     }
 }
 

@@ -38,7 +38,9 @@ fn decided(commands: &[Command], state: &State) -> BTreeMap<PoolId, Decided> {
                     decided.entry(entry.pool).or_default().releases.push((*node, *reason));
                 }
             }
-            PlanCommand::ForgetController { .. } | PlanCommand::Forget { .. } => {}
+            PlanCommand::ForgetController { .. }
+            | PlanCommand::RaiseVersion { .. }
+            | PlanCommand::Forget { .. } => {}
         }
     }
     decided

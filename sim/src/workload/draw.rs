@@ -4,7 +4,7 @@ use super::{Ask, Mix, Planned};
 use crate::clock::Micros;
 use crate::random::Random;
 use tidegate_scheduler::command::{ClientCommand, OnDisconnect, PoolSettings, QuotaKey, RunSelector, Submit};
-use tidegate_scheduler::ids::{ContentId, RequestKey};
+use tidegate_scheduler::ids::{ContentId, ControllerId, RequestKey};
 use tidegate_scheduler::resources::{Need, Resources, Tier, VmSize};
 use tidegate_scheduler::state::DEFAULT_WORKSPACE;
 use tidegate_scheduler::time::Millis;
@@ -229,7 +229,63 @@ impl Draw<'_> {
         }
     }
 
+    /// Names and numbers at the end of their range, or beyond it.
+    fn extreme(&mut self, at: Micros) {
+        let submit = self.submit();
+        let name = match self.random.below(4) {
+            0 => String::new(),
+            1 => "n".repeat(256),
+            2 => "n".repeat(1 << 16),
+            _ => "\u{0}\u{7f}\u{202e}".into(),
+        };
+        let huge = Resources { vcpu: u32::MAX, memory_mib: u64::MAX, gpu_milli: u32::MAX };
+        let none = Resources { vcpu: 0, memory_mib: 0, gpu_milli: 0 };
+        let number = *self.random.pick(&[0, u64::MAX, u64::MAX - 1]).unwrap_or(&0);
+        let which = RunSelector { workspace: name.clone(), run: name.clone(), element: Some(u32::MAX) };
+        let command = match self.random.below(14) {
+            0 => ClientCommand::Submit(Box::new(Submit { name, ..submit })),
+            1 => ClientCommand::Submit(Box::new(Submit { workspace: name, ..submit })),
+            2 => ClientCommand::Submit(Box::new(Submit { pool: Some(name), ..submit })),
+            3 => ClientCommand::Submit(Box::new(Submit { need: Need::Part(huge), ..submit })),
+            4 => ClientCommand::Submit(Box::new(Submit { count: 0, ..submit })),
+            5 => ClientCommand::Submit(Box::new(Submit { count: u32::MAX, ..submit })),
+            6 => ClientCommand::Submit(Box::new(Submit { body: vec![0; 100_000], ..submit })),
+            7 => ClientCommand::Cancel(which),
+            8 => ClientCommand::Retry(which),
+            9 => ClientCommand::DeletePool { workspace: name.clone(), pool: name, force: true },
+            10 => ClientCommand::RemoveController { id: ControllerId(1_000_000 + number / 2) },
+            11 => {
+                let key =
+                    QuotaKey { region: name.clone(), family: name, tier: Tier::Dedicated, workspace: None };
+                ClientCommand::SetQuota { key, limit: Some(number) }
+            }
+            _ => {
+                let mut settings = self.pool(0);
+                (settings.min_instances, settings.max_instances) = (u32::MAX, u32::MAX);
+                match self.random.below(4) {
+                    0 => settings.size.capacity = none,
+                    1 => settings.name = name,
+                    2 => settings.min_instances = settings.max_instances - 1,
+                    _ => {
+                        // One that is accepted, and never has a node.
+                        settings.name = "pool-huge".into();
+                        settings.size.capacity = huge;
+                        settings.size.family = "huge".into();
+                        settings.size.hourly_price_micros = u64::MAX;
+                        settings.idle_time_before_scale_down = Millis(u64::MAX);
+                        (settings.min_instances, settings.max_instances) = (0, 0);
+                    }
+                }
+                ClientCommand::ApplyPool(Box::new(settings))
+            }
+        };
+        self.command(at, command);
+    }
+
     fn nonsense(&mut self, at: Micros) {
+        if self.random.flip() {
+            return self.extreme(at);
+        }
         let mut submit = self.submit();
         match self.random.below(5) {
             0 => {

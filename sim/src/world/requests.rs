@@ -6,6 +6,7 @@ use crate::checkers::acknowledged_is_visible::{self, is_undecided};
 use crate::clock::Micros;
 use crate::controller::{Controller, Status};
 use crate::coverage::Mark;
+use crate::faults::FaultKind;
 use crate::network::Place;
 use crate::workload::Ask;
 use tidegate_scheduler::command::ClientCommand;
@@ -165,9 +166,8 @@ impl World {
             }
             CallKind::Transfer { dice } if leads => {
                 let to = self.whom_to_transfer_to(*dice);
-                self.coverage.mark(Mark::Transferred);
                 self.reply(id, call, Ok(Outcome::Done));
-                self.step(id, Input::Transfer { to });
+                self.transfer(id, to, false);
             }
             CallKind::Command { .. } | CallKind::Transfer { .. } => {
                 match leader.filter(|_| call.via.is_none()) {
@@ -207,6 +207,7 @@ impl World {
         if let Some((call, _)) = self.calls.remove(&token) {
             if let Err(Refusal::Unavailable(_)) = &answer {
                 self.coverage.mark(Mark::FullDisk);
+                self.note_fault(FaultKind::FullDisk);
             }
             self.reply(id, call, answer);
         }
