@@ -104,6 +104,22 @@ fn are_private(home: &Home, names: &[&str]) {
     }
 }
 
+fn all_bundles_or_none(home: &Home, at: &[SocketAddr]) {
+    fs::create_dir(home.path().join("p")).unwrap();
+    home.write("p/c2.join", "of another cluster");
+    let part = home.run(&format!("controller init --out p {} {} {}", at[0], at[1], at[2]));
+    assert!(part.code == 2 && part.err.contains("p/c2.join is there already"), "{part:?}");
+    assert_eq!(fs::read_dir(home.path().join("p")).unwrap().count(), 1, "all bundles or none");
+}
+
+fn nobody_is_let_in_without_a_file(home: &Home, asked: &str) {
+    // Where there can be no file nobody is let in: the next one is still c4.
+    for out in ["absent/c4.join", "c1.toml"] {
+        let refused = home.run(&format!("controller add --out {out} {asked}"));
+        assert!(refused.code == 2 && refused.err.contains(out), "{refused:?}");
+    }
+}
+
 #[test]
 fn controllers_come_lead_and_go() {
     let home = Home::new();
@@ -114,11 +130,7 @@ fn controllers_come_lead_and_go() {
     are_private(&home, &["b/c1.join", "b/c3.token"]);
     let again = home.run(&format!("controller init --out b {}", at[0]));
     assert!(again.code == 2 && again.err.contains("is there already"), "{again:?}");
-    fs::create_dir(home.path().join("p")).unwrap();
-    home.write("p/c2.join", "of another cluster");
-    let part = home.run(&format!("controller init --out p {} {} {}", at[0], at[1], at[2]));
-    assert!(part.code == 2 && part.err.contains("p/c2.join is there already"), "{part:?}");
-    assert_eq!(fs::read_dir(home.path().join("p")).unwrap().count(), 1, "all bundles or none");
+    all_bundles_or_none(&home, &at);
     let token = fs::read_to_string(home.path().join("b/c1.token")).unwrap();
     let start = |name: &'static str, at, bundle| Member::start(&home, name, at, Some(bundle));
     let mut c1 = start("c1", at[0], "b/c1.join");
@@ -134,11 +146,7 @@ fn controllers_come_lead_and_go() {
     let wrong = home.run(&format!("controller lead 9 {asked}"));
     assert!(wrong.code == 3 && wrong.err.contains('9'), "{wrong:?}");
 
-    // Where there can be no file nobody is let in: the next one is still c4.
-    for out in ["absent/c4.join", "c1.toml"] {
-        let refused = home.run(&format!("controller add --out {out} {asked}"));
-        assert!(refused.code == 2 && refused.err.contains(out), "{refused:?}");
-    }
+    nobody_is_let_in_without_a_file(&home, &asked);
     home.run(&format!("controller add --out c4.join {asked}")).ok();
     are_private(&home, &["c4.join", "c4.token"]);
     let mut c4 = start("c4", at[3], "c4.join");
