@@ -123,7 +123,8 @@ impl StatesFollowTheGraph {
             What::RunEnded { run, ending } => self.run_ended(*run, *ending, index, found),
             What::Retried { run, element } => {
                 coverage.mark(Mark::Retried);
-                let name = at.before.run(*run).map(|run| &*run.name);
+                // It may have been submitted by the same entry.
+                let name = at.after.run(*run).map(|run| &*run.name);
                 let is_retry = |command: &Command| match command {
                     Command::Client { command: ClientCommand::Retry(which), .. } => {
                         Some(&*which.run) == name && which.element == *element

@@ -272,6 +272,10 @@ impl World {
     fn wake(&mut self, id: u64) {
         let now = self.now();
         let Some(controller) = self.controllers.get_mut(&id) else { return };
+        // A timer that was set earlier meanwhile: this one is nobody's any more, and setting it again would double it.
+        if controller.armed.is_none_or(|armed| armed > now) {
+            return;
+        }
         controller.armed = None;
         let due = controller.core.as_ref().and_then(Core::next_wakeup).map(|at| controller.clock.when(at));
         match due {
@@ -286,7 +290,7 @@ impl World {
         let Some(controller) = self.controllers.get_mut(&id) else { return };
         let Some(at) = controller.core.as_ref().and_then(Core::next_wakeup) else { return };
         let at = controller.clock.when(at).max(now.after(Micros::millis(1)));
-        if controller.armed.is_none_or(|armed| armed > at) {
+        if controller.armed.is_none_or(|armed| armed > at || armed < now) {
             controller.armed = Some(at);
             let what = ToController::Wake { life: controller.life };
             self.engine.at(at, Happening::Controller { to: id, what });
