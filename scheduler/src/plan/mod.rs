@@ -62,11 +62,13 @@ impl Plan {
     }
 }
 
-/// One pass over the pools in `dirty`.
+/// One pass over the pools in `dirty`, beginning with another one each time: where the step budget does not do for all, none
+/// of them is always the last.
 pub fn plan(situation: &Situation<'_>, index: &mut Index, dirty: &BTreeSet<PoolId>) -> Plan {
     let mut plan = Plan::default();
     let mut taken = Vec::new();
-    for id in dirty {
+    let first = situation.state.applied() as usize % dirty.len().max(1);
+    for id in dirty.iter().skip(first).chain(dirty.iter().take(first)) {
         let Some(pool) = situation.state.pool(*id) else {
             continue;
         };
