@@ -99,9 +99,15 @@ pub fn next(state: &State, standing: &Standing<'_>) -> Option<Step> {
         // The others' steps first: one of them makes the voter that can take over.
         steps.retain(|(id, _)| *id != standing.own.0);
     }
-    if !leaves_a_majority(&steps, standing) {
-        // Those that would be left could not decide anything, not even this: it waits until they can.
-        steps.retain(|(_, role)| *role != Role::Gone);
+    // Those that would be left by a voter that goes must be able to decide, this very change too: it waits until they can.
+    // One that only follows is missed by nobody.
+    let is_missed = |(id, role): &(u64, Role)| *role == Role::Gone && members.voters.contains(id);
+    let (missed, mut steps): (Vec<_>, Vec<_>) = steps.into_iter().partition(is_missed);
+    for step in missed {
+        steps.push(step);
+        if !leaves_a_majority(&steps, standing) {
+            steps.pop();
+        }
     }
     match steps.is_empty() {
         false => Some(Step::Change(MembershipChange { steps })),

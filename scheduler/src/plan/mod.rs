@@ -67,8 +67,8 @@ impl Plan {
 pub fn plan(situation: &Situation<'_>, index: &mut Index, dirty: &BTreeSet<PoolId>) -> Plan {
     let mut plan = Plan::default();
     let mut taken = Vec::new();
-    let first = situation.state.applied() as usize % dirty.len().max(1);
-    for id in dirty.iter().skip(first).chain(dirty.iter().take(first)) {
+    let first = situation.state.turn(situation.now);
+    for id in dirty.range(first..).chain(dirty.range(..first)) {
         let Some(pool) = situation.state.pool(*id) else {
             continue;
         };

@@ -158,6 +158,11 @@ impl State {
         named.or_else(|| self.pools.iter().find(|(_, pool)| open(pool)))
     }
 
+    /// The pool whose turn it is to come first: another one at each moment.
+    pub fn turn(&self, now: Millis) -> PoolId {
+        PoolId((now.0 % (u64::from(self.next_pool) + 1)) as u32)
+    }
+
     /// All pools.
     pub fn pools(&self) -> impl Iterator<Item = (PoolId, &Pool)> {
         self.pools.iter()
