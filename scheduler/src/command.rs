@@ -293,6 +293,11 @@ pub enum PlanCommand {
         /// Which.
         runs: Vec<RunId>,
     },
+    /// Follow the formats and rules of a later machine version from now on: every controller supports it.
+    RaiseVersion {
+        /// The new one.
+        to: u32,
+    },
     /// Drop runs that ended long ago, the oldest first.
     Forget {
         /// Runs that ended, by id.

@@ -10,6 +10,9 @@ pub struct ControllerCard {
     pub address: String,
     /// The base URL of its HTTP server; empty when it has none.
     pub http: String,
+    /// The highest machine version that it supports; 0 until it was heard of, and of releases that do not say.
+    #[serde(default)]
+    pub supports: u32,
 }
 
 /// What a controller should be.

@@ -8,7 +8,9 @@ mod leading;
 mod membership;
 mod proposing;
 mod reading;
+mod room;
 mod snapshots;
+mod version;
 
 use crate::command::Command;
 use crate::consensus::{Consensus, ConsensusError, Drained, Members, Restored};
@@ -25,6 +27,7 @@ use crate::time::{Millis, Moment};
 use crate::watch::Watch;
 use leading::Leading;
 use reading::Reads;
+use room::Rooms;
 use serde::{Deserialize, Serialize};
 use snapshots::Snapshots;
 use std::collections::{BTreeMap, VecDeque};
@@ -60,12 +63,16 @@ pub struct Core {
     look_again: Option<Millis>,
     drain: Drain,
     pressure: Option<String>,
-    /// No longer of the group: deaf from then on.
-    removed: bool,
+    rooms: Rooms,
+    /// No longer of the group, or the group is beyond what this member supports: deaf from then on.
+    deaf: bool,
 }
 
 impl Core {
     /// A member that goes on from what was read back from the disk; one that decides alone leads at once.
+    ///
+    /// # Errors
+    /// When the state is of a later release, or what was read back does not fit together.
     pub fn new(
         member: &Member,
         loaded: Loaded,
@@ -74,6 +81,9 @@ impl Core {
         moment: Moment,
     ) -> Result<Core, ConsensusError> {
         let Loaded { state, index } = loaded;
+        if let Some(why) = version::beyond(state.version(), limits.machine_version) {
+            return Err(ConsensusError::Version(why));
+        }
         let newest = restored.point.index;
         let mut core = Core {
             limits,
@@ -93,7 +103,8 @@ impl Core {
             look_again: None,
             drain: Drain::No,
             pressure: None,
-            removed: false,
+            rooms: Rooms::default(),
+            deaf: false,
         };
         core.turn();
         Ok(core)
@@ -103,7 +114,7 @@ impl Core {
     pub fn step(&mut self, moment: Moment, input: Input) {
         self.moment.elapsed = self.moment.elapsed.max(moment.elapsed);
         self.moment.wall = moment.wall;
-        if self.removed {
+        if self.deaf {
             return;
         }
         self.consensus.tick(self.moment.elapsed);
@@ -118,7 +129,7 @@ impl Core {
 
     /// When to step again even if nothing happens, on the driver's clock.
     pub fn next_wakeup(&self) -> Option<Millis> {
-        if self.removed {
+        if self.deaf {
             return None;
         }
         let tick = self.consensus.next_tick();
@@ -218,7 +229,7 @@ impl Core {
     /// Moves everything on as far as it goes without the outside.
     fn turn(&mut self) {
         loop {
-            if self.removed {
+            if self.deaf {
                 return self.stop_leading();
             }
             self.look_for_silence();
@@ -227,7 +238,8 @@ impl Core {
             self.follow_leadership();
             // What they put into raft comes out of it in this same step.
             let asked = self.ask_reads();
-            let tended = self.tend_membership();
+            self.tend_version();
+            let tended = self.tend_membership() || self.make_way();
             if !(self.propose() || self.consensus.elect_alone() || moved || asked || tended) {
                 return;
             }
@@ -244,7 +256,13 @@ impl Core {
             self.install(&point);
         }
         let applied = !drained.committed.is_empty();
-        drained.committed.into_iter().for_each(|entry| self.apply(entry));
+        for entry in drained.committed {
+            self.apply(entry);
+            if let Some(why) = self.unsupported() {
+                self.stop_for(why);
+                return applied;
+            }
+        }
         if applied {
             self.consensus.applied(self.state.applied(), &self.limits);
         }

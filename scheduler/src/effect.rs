@@ -6,6 +6,7 @@ use crate::ids::{ClientToken, ControllerId, NodeId, RunId};
 use crate::message::ToWorker;
 use crate::refusal::Refusal;
 use crate::state::State;
+use crate::version::Unsupported;
 use serde::{Deserialize, Serialize};
 
 /// One thing to do.
@@ -44,6 +45,8 @@ pub enum Effect {
     },
     /// This member is no longer of the group: it can do nothing more, and should stop.
     Removed,
+    /// The cluster is beyond what this member supports: it can do nothing more, and should stop and say why.
+    Unsupported(Unsupported),
     /// A linearizable read may look at the state now.
     Readable {
         /// Who asked.

@@ -30,6 +30,7 @@ pub mod refusal;
 pub mod resources;
 pub mod state;
 pub mod time;
+pub mod version;
 pub mod watch;
 
 pub use crate::core::{Core, Member};

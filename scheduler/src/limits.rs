@@ -1,6 +1,7 @@
 //! Every bound and time-out of the core, checked once.
 
 use crate::time::Millis;
+use crate::version;
 use serde::{Deserialize, Serialize};
 
 /// Bounds and time-outs. `Default` is what a cluster uses.
@@ -35,6 +36,13 @@ pub struct Limits {
     pub retention: Millis,
     /// How many ended runs are remembered.
     pub retained_runs: u64,
+    /// The highest machine version that this member supports.
+    #[serde(default = "newest")]
+    pub machine_version: u32,
+}
+
+fn newest() -> u32 {
+    version::NEWEST
 }
 
 impl Default for Limits {
@@ -54,6 +62,7 @@ impl Default for Limits {
             lagging_bytes: 64 << 20,
             retention: Millis::seconds(30 * 24 * 3600),
             retained_runs: 1_000_000,
+            machine_version: version::NEWEST,
         }
     }
 }

@@ -64,11 +64,27 @@ pub enum Mutant {
     KeepPlanned,
     /// What waits for the disk is never sent.
     MuteFollower,
+    /// A limit is set, and lifting it does nothing.
+    KeepLimit,
+    /// An array loses its last element.
+    ShortArray,
+    /// An attempt that was asked to stop is queued again when it is lost.
+    RequeueCanceled,
+    /// A pool that has a node asks for no further one.
+    GrowFromNoneAlone,
+    /// The time in which two majorities decide is not ended.
+    StayJoint,
+    /// One that follows is not let vote.
+    NeverPromote,
+    /// What starts goes to the emptiest node where it fits, not to the fullest.
+    WorstFit,
+    /// A node without work is given back at once.
+    ReleaseEarly,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 30] = [
+    pub const ALL: [Mutant; 38] = [
         Mutant::DropFence,
         Mutant::AcknowledgeBeforeSync,
         Mutant::SkipRefund,
@@ -99,6 +115,14 @@ impl Mutant {
         Mutant::LoseCharge,
         Mutant::KeepPlanned,
         Mutant::MuteFollower,
+        Mutant::KeepLimit,
+        Mutant::ShortArray,
+        Mutant::RequeueCanceled,
+        Mutant::GrowFromNoneAlone,
+        Mutant::StayJoint,
+        Mutant::NeverPromote,
+        Mutant::WorstFit,
+        Mutant::ReleaseEarly,
     ];
 }
 

@@ -2,12 +2,12 @@
 
 mod world;
 
-use tidegate_scheduler::command::ClientCommand;
+use tidegate_scheduler::command::{ClientCommand, Submit};
 use tidegate_scheduler::message::{End, FromWorker};
 use tidegate_scheduler::resources::Need;
 use tidegate_scheduler::state::nodes::NodePhase;
 use tidegate_scheduler::time::{Millis, WallMicros};
-use tidegate_scheduler::{Input, Outcome, Refusal};
+use tidegate_scheduler::{Input, Limits, Outcome, Refusal};
 use world::{World, limit, pool, run, select, vcpu};
 
 #[test]
@@ -96,5 +96,48 @@ fn a_node_that_is_heard_again_is_not_given_up_by_what_waited() {
     world.follow();
     assert!(world.core.state().attempt(fence).is_some(), "its run is where it was");
     assert_eq!(world.executions.len(), 1);
+    world.check();
+}
+
+#[test]
+fn a_retry_that_is_refused_changes_nothing() {
+    let mut world = World::new();
+    world.apply_pool(pool("main", 4, 0, 1));
+    world.submit(run("a", 3, vcpu(1)));
+    for (node, fence) in world.running() {
+        world.end(node, fence, End::Succeeded);
+    }
+    let id = world.core.state().find_run("default", "a").unwrap().0;
+    let before = world.core.state().run(id).unwrap().clone();
+    // It had written the end of each element out again, which are a few numbers once all ended alike.
+    let answer = world.told(ClientCommand::Retry(select("a", None)));
+    assert_eq!(answer, Err(Refusal::NothingToRetry("a".into())));
+    assert_eq!(world.core.state().run(id), Some(&before));
+    world.check();
+}
+
+#[test]
+fn a_pool_is_served_although_another_one_takes_every_step_that_a_pass_may_make() {
+    let mut world = World::with(Limits { placements_per_pass: 1, ..Limits::default() });
+    world.apply_pool(pool("first", 2, 4, 4));
+    world.apply_pool(pool("second", 2, 1, 1));
+    world.submit(Submit { pool: Some("first".into()), ..run("first", 1000, Need::WholeNode) });
+    world.smooth = false;
+    // Whenever the second pool could be looked at, something of the first one has just ended.
+    let go_on = |world: &mut World| {
+        for _ in 0..20 {
+            for (node, fence) in world.running() {
+                world.end(node, fence, End::Succeeded);
+            }
+            world.moment.elapsed = world.moment.elapsed.after(Millis(1));
+            world.sync_one();
+            world.follow();
+        }
+    };
+    go_on(&mut world);
+    let waits = Submit { pool: Some("second".into()), ..run("second", 1, Need::WholeNode) };
+    world.ask(ClientCommand::Submit(Box::new(waits)));
+    go_on(&mut world);
+    assert!(world.executions.iter().any(|assignment| assignment.run == "second"), "it has had its turn");
     world.check();
 }

@@ -121,6 +121,21 @@ fn a_controller_whose_going_would_leave_no_majority_stays_until_one_is_heard() {
     assert_eq!(group.settle(), ["[(2, Gone)]", "forget c2"]);
 }
 
+/// One that only follows is missed by nobody.
+#[test]
+fn a_learner_goes_although_a_voter_that_is_to_go_must_stay() {
+    let mut group = Group::of(&[1, 2, 3]);
+    group.add(false, None).unwrap();
+    group.settle();
+    group.come.remove(&3);
+    for id in [2, 4] {
+        group.ask(ClientCommand::RemoveController { id: ControllerId(id) }).unwrap();
+    }
+    assert_eq!(group.settle(), ["[(4, Gone)]", "forget c4"]);
+    group.come.insert(3, 500);
+    assert_eq!(group.settle(), ["[(2, Gone)]", "forget c2"]);
+}
+
 #[test]
 fn one_that_goes_with_the_old_half_does_not_lead_the_new_one() {
     let mut group = Group::of(&[1, 2, 3]);

@@ -5,6 +5,7 @@ mod index_is_derived;
 mod no_run_is_lost;
 mod one_attempt_is_accepted;
 mod order_is_kept;
+mod placement_is_naive;
 mod plan_is_repeatable;
 mod pools_keep_their_bounds;
 mod quota_is_kept;
@@ -17,6 +18,7 @@ pub(crate) mod committed_is_durable;
 pub(crate) mod one_leader_a_term;
 pub(crate) mod promises_are_durable;
 pub(crate) mod replicas_agree;
+pub(crate) mod requests;
 pub(crate) mod silence_is_real;
 pub(crate) mod vms_are_known;
 
@@ -54,6 +56,7 @@ pub(crate) trait Checker {
 pub(crate) fn all() -> Vec<Box<dyn Checker>> {
     vec![
         Box::new(plan_is_repeatable::PlanIsRepeatable),
+        Box::new(placement_is_naive::PlacementIsNaive),
         Box::new(quota_is_kept::QuotaIsKept),
         Box::new(pools_keep_their_bounds::PoolsKeepTheirBounds),
         Box::new(order_is_kept::OrderIsKept),

@@ -73,12 +73,37 @@ pub struct Cloud {
     vms: BTreeMap<u64, Vm>,
     next: u64,
     stock_out: bool,
+    tally: CloudTally,
+}
+
+/// How often it did what it should not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CloudTally {
+    /// There was nothing to be had.
+    pub stocked_out: u64,
+    /// No answer came.
+    pub timed_out: u64,
+    /// Two were made.
+    pub doubled: u64,
+    /// One never starts.
+    pub never_boots: u64,
+    /// A deletion was forgotten.
+    pub ignored: u64,
+    /// A list showed what was gone, or did not show what was there.
+    pub stale_lists: u64,
 }
 
 impl Cloud {
     /// One without VMs.
     pub fn new(settings: CloudSettings, random: Random) -> Cloud {
-        Cloud { settings, random, vms: BTreeMap::new(), next: 0, stock_out: false }
+        Cloud {
+            settings,
+            random,
+            vms: BTreeMap::new(),
+            next: 0,
+            stock_out: false,
+            tally: CloudTally::default(),
+        }
     }
 
     /// Makes a VM with a tag.
@@ -87,14 +112,19 @@ impl Cloud {
     /// When there is none, or when it is not known whether it was made.
     pub fn create(&mut self, now: Micros, node: NodeId) -> Result<u64, CloudError> {
         if self.stock_out {
+            self.tally.stocked_out += 1;
             return Err(CloudError::StockOut);
         }
         let vm = self.make(now, node);
         if self.random.chance(self.settings.creates_twice) {
+            self.tally.doubled += 1;
             self.make(now, node);
         }
         match self.random.chance(self.settings.create_times_out) {
-            true => Err(CloudError::TimedOut),
+            true => {
+                self.tally.timed_out += 1;
+                Err(CloudError::TimedOut)
+            }
             false => Ok(vm),
         }
     }
@@ -102,6 +132,7 @@ impl Cloud {
     fn make(&mut self, now: Micros, node: NodeId) -> u64 {
         self.next += 1;
         let never = self.random.chance(self.settings.never_boots);
+        self.tally.never_boots += u64::from(never);
         let boot = Micros(self.settings.boot.0 / 4 + self.random.exponential(self.settings.boot.0 * 3 / 4));
         let boots = (!never).then(|| now.after(boot));
         self.vms.insert(self.next, Vm { node, born: now, boots, goes: None, went: None });
@@ -111,6 +142,7 @@ impl Cloud {
     /// Takes a VM away; tells whether it will really go.
     pub fn delete(&mut self, now: Micros, vm: u64) -> bool {
         if self.random.chance(self.settings.delete_ignored) {
+            self.tally.ignored += 1;
             return false;
         }
         let span = Micros(self.random.exponential(self.settings.delete.0));
@@ -128,9 +160,11 @@ impl Cloud {
     }
 
     /// What a caller sees: the VMs as they were a while ago.
-    pub fn list(&self, now: Micros) -> Vec<(u64, NodeId)> {
+    pub fn list(&mut self, now: Micros) -> Vec<(u64, NodeId)> {
         let then = now.since(self.settings.list_lag);
         let shown = |vm: &Vm| vm.born <= then && vm.went.is_none_or(|went| went > then);
+        let is_stale = self.vms.values().any(|vm| shown(vm) != vm.went.is_none());
+        self.tally.stale_lists += u64::from(is_stale);
         self.vms.iter().filter(|(_, vm)| shown(vm)).map(|(id, vm)| (*id, vm.node)).collect()
     }
 
@@ -163,6 +197,11 @@ impl Cloud {
     /// There are no VMs to be had, or there are again.
     pub fn set_stock_out(&mut self, out: bool) {
         self.stock_out = out;
+    }
+
+    /// How often it did what it should not.
+    pub fn tally(&self) -> CloudTally {
+        self.tally
     }
 
     /// From now on it does what it says.

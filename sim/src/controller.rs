@@ -8,7 +8,7 @@ use crate::world::ToController;
 use std::collections::{BTreeMap, VecDeque};
 use tidegate_scheduler::consensus::{Members, SnapshotPoint};
 use tidegate_scheduler::ids::NodeId;
-use tidegate_scheduler::{Core, Member};
+use tidegate_scheduler::{Core, Member, version};
 
 /// What a controller's process does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +53,10 @@ pub(crate) struct Controller {
     /// It dies after so many more effects.
     pub(crate) countdown: Option<u32>,
     pub(crate) disk_full: bool,
+    /// The highest machine version that its release supports.
+    pub(crate) release: u32,
+    /// It is no member any more and knows; its driver is about to stop.
+    pub(crate) removed: bool,
     /// Somebody was asked to replace it.
     pub(crate) replacing: bool,
     /// Since when it is no member and does not know.
@@ -82,6 +86,8 @@ impl Controller {
             saving: VecDeque::new(),
             countdown: None,
             disk_full: false,
+            release: version::NEWEST,
+            removed: false,
             replacing: false,
             left_since: None,
             members: Members::default(),

@@ -49,6 +49,14 @@ marks! {
     SnapshotRefused = "a damaged snapshot was refused and the one before it used", true;
     /// A start refused a disk.
     DiskRefused = "a damaged disk was refused", true;
+    /// A start found that its log does not lead to its newest snapshot.
+    LogBegunAnew = "a log began anew after a snapshot that it did not lead to", true;
+    /// The machine version was raised.
+    VersionRaised = "the machine version was raised", true;
+    /// A controller stopped as its release was too old.
+    TooOld = "a controller of too old a release stopped", true;
+    /// Something came to a controller that was no member any more.
+    HeardAfterRemoval = "something came to a controller that was removed", true;
     /// A controller that lost its disk was replaced by a new one.
     Replaced = "a controller was replaced by a new one", true;
     /// Who is a member changed.

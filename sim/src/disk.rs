@@ -2,10 +2,14 @@
 //!
 //! Writes that arrive while a sync is under way go together in the next one. A crash leaves the batch under way
 //! whole, torn or not at all; recovery cuts a torn one off. What is asked of it is what the real log promises.
+//!
+//! Damage to a record that others follow is found at the next start, and the log refused as it lies. Damage to the very
+//! last one cannot be told from a write that a crash cut short: a disk that says that a sync is done, and loses it
+//! without a trace, is outside of what any log, and so Raft, can bear. None of the faults does that.
 
 mod snapshots;
 
-pub use snapshots::{Flaw, Saved};
+pub use snapshots::{Flaw, Refused, Saved};
 
 use crate::clock::Micros;
 use crate::random::{MILLION, Random};
@@ -49,6 +53,9 @@ pub enum Unusable {
     /// A record of the log cannot be read, and good ones follow.
     #[error("the log is damaged")]
     Log,
+    /// Another record lies where one was synced.
+    #[error("the log is damaged: one record lies where another was")]
+    Overwritten,
     /// There is nothing on it any more, where a member had acknowledged things.
     #[error("the disk is empty")]
     Lost,
@@ -69,8 +76,12 @@ pub struct ReadBack {
     pub restored: Restored,
     /// The image of the snapshot; `None` for a group that never made one.
     pub image: Option<Vec<u8>>,
-    /// How many newer snapshots were refused.
-    pub refused: usize,
+    /// The newer snapshots that were refused, newest first.
+    pub refused: Vec<Refused>,
+    /// The snapshot that should be the newest is not there any more.
+    pub fell_back: bool,
+    /// The log begins anew after the snapshot, which it did not lead to.
+    pub begun_anew: bool,
 }
 
 /// The disk.
@@ -79,8 +90,9 @@ pub struct Disk {
     speed: Speed,
     slowdown: u32,
     hard_state: HardState,
-    /// The last index that the log no longer holds.
+    /// The last entry that the log no longer holds, by index and term.
     dropped: u64,
+    dropped_term: u64,
     entries: VecDeque<LogEntry>,
     snapshots: Snapshots,
     /// Under way, then those that wait for it.
@@ -88,6 +100,14 @@ pub struct Disk {
     waiting: Vec<Persist>,
     /// What was written stays, under what makes it unreadable.
     damage: Option<Unusable>,
+    /// A record lies elsewhere than it should, among those up to this entry.
+    misdirected: Option<u64>,
+    /// The next sync gives an error.
+    failing: bool,
+    /// The newest snapshot was taken away.
+    snapshot_taken: bool,
+    /// Whether a sync took longer because of [`Disk::slow`].
+    was_slow: bool,
 }
 
 impl Disk {
@@ -98,11 +118,16 @@ impl Disk {
             slowdown: 1,
             hard_state: HardState::default(),
             dropped: 0,
+            dropped_term: 0,
             entries: VecDeque::new(),
             snapshots: Snapshots::default(),
             batch: Vec::new(),
             waiting: Vec::new(),
             damage: None,
+            misdirected: None,
+            failing: false,
+            snapshot_taken: false,
+            was_slow: false,
         }
     }
 
@@ -118,6 +143,7 @@ impl Disk {
             return None;
         }
         self.batch = std::mem::take(&mut self.waiting);
+        self.was_slow |= self.slowdown > 1;
         let pause = self.speed.sync_min.0 + random.exponential(self.speed.sync_mean.0);
         Some(Micros(pause.saturating_mul(u64::from(self.slowdown))).min(SLOWEST_SYNC))
     }
@@ -133,8 +159,7 @@ impl Disk {
 
     fn settle(&mut self, persist: Persist) {
         if let Some(point) = persist.snapshot {
-            self.entries.clear();
-            self.dropped = point.index;
+            self.begin_anew(point.index, point.term);
         }
         if let Some(first) = persist.entries.first() {
             while self.entries.back().is_some_and(|last| last.index >= first.index) {
@@ -147,8 +172,23 @@ impl Disk {
         }
     }
 
+    fn begin_anew(&mut self, index: u64, term: u64) {
+        self.entries.clear();
+        (self.dropped, self.dropped_term) = (index, term);
+        self.misdirected = None;
+    }
+
+    /// The term of an entry that the log holds, or of the last one before it.
+    fn term(&self, index: u64) -> Option<u64> {
+        match index.checked_sub(self.dropped)? {
+            0 => Some(self.dropped_term),
+            after => self.entries.get(after as usize - 1).map(|entry| entry.term),
+        }
+    }
+
     /// The process dies, and what was on its way with it, or not.
     pub fn crash(&mut self, random: &mut Random) -> Remains {
+        self.failing = false;
         self.waiting.clear();
         let batch = std::mem::take(&mut self.batch);
         if batch.is_empty() {
@@ -173,7 +213,8 @@ impl Disk {
 
     /// A snapshot is durable from now on; all but the newest two go.
     pub fn save(&mut self, point: SnapshotPoint, image: Vec<u8>) {
-        self.snapshots.save(Saved { point, image, flaw: None });
+        self.snapshots.save(Saved::new(point, image));
+        self.snapshot_taken = false;
     }
 
     /// The image of a snapshot that stands at this index.
@@ -183,10 +224,13 @@ impl Disk {
 
     /// The log up to and with `index` goes.
     pub fn compact(&mut self, index: u64) {
-        while self.entries.front().is_some_and(|first| first.index <= index) {
-            self.entries.pop_front();
+        while let Some(first) = self.entries.pop_front_if(|first| first.index <= index) {
+            (self.dropped, self.dropped_term) = (first.index, first.term);
         }
-        self.dropped = self.dropped.max(index);
+        // What is compacted away is never read again.
+        if self.misdirected.is_some_and(|at| at <= self.dropped) {
+            self.misdirected = None;
+        }
     }
 
     /// Every sync takes so many times as long; 1 for as it was.
@@ -199,14 +243,39 @@ impl Disk {
         self.damage = Some(Unusable::Log);
     }
 
+    /// The last record was written over an earlier one, and nobody knows; tells whether there was one to be hit. It is
+    /// found at the next start, unless both have been compacted away by then.
+    pub fn misdirect(&mut self) -> bool {
+        let last = self.entries.back().filter(|_| self.entries.len() > 2).map(|entry| entry.index);
+        self.misdirected = last.or(self.misdirected);
+        last.is_some()
+    }
+
+    /// The next sync gives an error.
+    pub fn fail_next_sync(&mut self) {
+        self.failing = true;
+    }
+
+    /// Whether the sync under way gives an error: nobody knows how much of it is on the disk.
+    pub fn sync_fails(&self) -> bool {
+        self.failing
+    }
+
+    /// Whether a sync has been slowed down since this was last asked.
+    pub fn take_was_slow(&mut self) -> bool {
+        std::mem::take(&mut self.was_slow)
+    }
+
     /// All of it is gone.
     pub fn lose(&mut self) {
         self.damage = Some(Unusable::Lost);
     }
 
     /// The newest snapshot is no longer what was written; tells whether there was one.
-    pub fn spoil_snapshot(&mut self, flaw: Flaw) -> bool {
-        self.snapshots.spoil(flaw)
+    pub fn spoil_snapshot(&mut self, flaw: Flaw, random: &mut Random) -> bool {
+        let spoilt = self.snapshots.spoil(flaw, random);
+        self.snapshot_taken |= spoilt && flaw == Flaw::Missing;
+        spoilt
     }
 
     /// Whether an entry, or a snapshot with it, is synced. `term` is the entry's.
@@ -237,6 +306,9 @@ impl Disk {
         if let Some(damage) = &self.damage {
             return Err(damage.clone());
         }
+        if self.misdirected.is_some() {
+            return Err(Unusable::Overwritten);
+        }
         let snapshot = self.snapshots.newest_whole().map_or(0, |saved| saved.point.index);
         match self.dropped > snapshot {
             true => Err(Unusable::Gap { first: self.dropped + 1, snapshot }),
@@ -251,18 +323,20 @@ impl Disk {
     pub fn read_back(&mut self) -> Result<ReadBack, Unusable> {
         self.check()?;
         let refused = self.snapshots.put_damaged_aside();
-        let newest = self.snapshots.newest();
-        // One that came from another member may reach further than the log, if a crash came between.
-        if let Some(saved) = newest
-            && self.entries.back().is_none_or(|last| last.index <= saved.point.index)
-        {
-            self.entries.clear();
-            self.dropped = self.dropped.max(saved.point.index);
+        let fell_back = std::mem::take(&mut self.snapshot_taken);
+        let newest = self.snapshots.newest().cloned();
+        let point = newest.as_ref().map(|saved| saved.point.clone()).unwrap_or_default();
+        // One that came from another member, and is ahead of the log or on another branch than it, begins it anew: a
+        // crash came between.
+        let leads_there = point.index < self.dropped || self.term(point.index) == Some(point.term);
+        if !leads_there {
+            self.begin_anew(point.index, point.term);
+            self.hard_state.commit = point.index;
         }
-        let point = newest.map(|saved| saved.point.clone()).unwrap_or_default();
-        let image = newest.map(|saved| saved.image.clone());
         let entries = self.entries.iter().filter(|entry| entry.index > point.index).cloned().collect();
-        Ok(ReadBack { restored: Restored { hard_state: self.hard_state, point, entries }, image, refused })
+        let restored = Restored { hard_state: self.hard_state, point, entries };
+        let image = newest.map(|saved| saved.image);
+        Ok(ReadBack { restored, image, refused, fell_back, begun_anew: !leads_there })
     }
 }
 

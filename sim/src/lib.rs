@@ -27,6 +27,8 @@ pub mod workload;
 
 mod checkers;
 mod controller;
+#[cfg(test)]
+mod example;
 mod history;
 mod liveness;
 mod play;

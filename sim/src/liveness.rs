@@ -5,6 +5,7 @@ mod a_leader_leads;
 mod all_is_answered;
 mod all_is_given_back;
 mod machines_are_needed;
+mod membership_settles;
 mod nothing_admissible_idles;
 mod replicas_catch_up;
 mod runs_come_to_their_end;
@@ -47,5 +48,6 @@ pub(crate) fn all() -> Vec<Box<dyn Demand>> {
         Box::new(runs_come_to_their_end::RunsComeToTheirEnd),
         Box::new(machines_are_needed::MachinesAreNeeded::default()),
         Box::new(replicas_catch_up::ReplicasCatchUp),
+        Box::new(membership_settles::MembershipSettles::default()),
     ]
 }

@@ -13,6 +13,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// How long everything may take to come to rest.
 const REST: Micros = Micros::seconds(1900);
+/// No play from which nothing was left out is shorter.
+const SHORTEST: Micros = Micros::seconds(600);
+/// No play from which nothing was left out has clients ask for less.
+const FEWEST_COMMANDS: usize = 200;
 
 /// What came of a play.
 #[derive(Clone, Debug)]
@@ -31,8 +35,10 @@ pub struct Played {
     pub virtual_time: Micros,
     /// How many events there were.
     pub events: u64,
-    /// How many requests clients made.
+    /// How many requests clients made, reads and repeated ones with them.
     pub requests: u64,
+    /// How many commands clients asked for while things failed: neither reads nor what was said again.
+    pub commands: u64,
     /// How many entries were committed.
     pub entries: u64,
     /// What it came to.
@@ -62,7 +68,7 @@ fn with_mutant<T>(_: &Options, play: impl FnOnce() -> T) -> T {
 
 fn play_plainly(seed: u64, options: &Options) -> Played {
     let mut world = World::new(seed, options);
-    let verdict = match catch_unwind(AssertUnwindSafe(|| judge(&mut world))) {
+    let verdict = match catch_unwind(AssertUnwindSafe(|| judge(&mut world, options))) {
         Ok(verdict) => verdict,
         Err(payload) => Verdict::Crashed { message: message(&*payload) },
     };
@@ -76,6 +82,7 @@ fn play_plainly(seed: u64, options: &Options) -> Played {
         virtual_time: world.now(),
         events: world.engine.happened(),
         requests: world.requests.len() as u64,
+        commands: world.commands.len() as u64,
         entries: world.reference.index(),
         coverage: world.coverage,
         faults: world.faults.iter().map(|fault| (fault.number, fault.kind)).collect(),
@@ -89,7 +96,7 @@ fn message(payload: &(dyn Any + Send)) -> String {
     text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("a panic without words").to_owned()
 }
 
-fn judge(world: &mut World) -> Verdict {
+fn judge(world: &mut World, options: &Options) -> Verdict {
     world.begin();
     world.run_until(world.swarm.safety);
     if world.found.is_empty() {
@@ -105,12 +112,25 @@ fn judge(world: &mut World) -> Verdict {
     }
     if world.found.is_empty() && stuck.is_empty() {
         world.compare_all();
+        world.found.extend(too_short(world, options));
     }
     match (world.found.is_empty(), stuck.is_empty()) {
         (false, _) => Verdict::Wrong { broken: std::mem::take(&mut world.found) },
         (true, false) => Verdict::Stuck { what: stuck },
         (true, true) => Verdict::Kept,
     }
+}
+
+/// A play proves too little if little happens in it.
+fn too_short(world: &World, options: &Options) -> Option<String> {
+    let (commands, safety) = (world.commands.len(), world.swarm.safety);
+    let short = commands < FEWEST_COMMANDS || safety < SHORTEST;
+    (short && options.skip_requests.is_empty()).then(|| {
+        format!(
+            "a play is long enough: clients asked for {commands} commands within {safety:?}; {FEWEST_COMMANDS} \
+             within {SHORTEST:?} are the least"
+        )
+    })
 }
 
 /// Lets everything come to rest; what does not in time, and has no reason, is told.

@@ -1,52 +1,21 @@
 //! What is still to happen, ordered by (time, sequence): of two things at one moment, the first said is first.
 
 use crate::clock::Micros;
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// The queue.
+/// The queue. What is ordered is small: the events themselves stay where they are.
 #[derive(Debug)]
 pub struct Queue<E> {
-    heap: BinaryHeap<Reverse<Entry<E>>>,
+    order: BinaryHeap<Reverse<(Micros, u64, usize)>>,
+    events: Vec<Option<E>>,
+    free: Vec<usize>,
     sequence: u64,
-}
-
-#[derive(Debug)]
-struct Entry<E> {
-    at: Micros,
-    sequence: u64,
-    event: E,
-}
-
-impl<E> Entry<E> {
-    fn key(&self) -> (Micros, u64) {
-        (self.at, self.sequence)
-    }
-}
-
-impl<E> PartialEq for Entry<E> {
-    fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
-    }
-}
-
-impl<E> Eq for Entry<E> {}
-
-impl<E> PartialOrd for Entry<E> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<E> Ord for Entry<E> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.key().cmp(&other.key())
-    }
 }
 
 impl<E> Default for Queue<E> {
     fn default() -> Self {
-        Queue { heap: BinaryHeap::new(), sequence: 0 }
+        Queue { order: BinaryHeap::new(), events: Vec::new(), free: Vec::new(), sequence: 0 }
     }
 }
 
@@ -54,27 +23,39 @@ impl<E> Queue<E> {
     /// Puts an event at a moment.
     pub fn push(&mut self, at: Micros, event: E) {
         self.sequence += 1;
-        self.heap.push(Reverse(Entry { at, sequence: self.sequence, event }));
+        let place = match self.free.pop() {
+            Some(place) => {
+                self.events[place] = Some(event);
+                place
+            }
+            None => {
+                self.events.push(Some(event));
+                self.events.len() - 1
+            }
+        };
+        self.order.push(Reverse((at, self.sequence, place)));
     }
 
     /// The moment of the next one.
     pub fn next_at(&self) -> Option<Micros> {
-        self.heap.peek().map(|Reverse(entry)| entry.at)
+        self.order.peek().map(|Reverse((at, _, _))| *at)
     }
 
     /// Takes the next one out.
     pub fn pop(&mut self) -> Option<(Micros, E)> {
-        self.heap.pop().map(|Reverse(entry)| (entry.at, entry.event))
+        let Reverse((at, _, place)) = self.order.pop()?;
+        self.free.push(place);
+        self.events[place].take().map(|event| (at, event))
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.heap.len()
+        self.order.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.heap.is_empty()
+        self.order.is_empty()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The one history that all controllers must agree on: each committed entry is applied here once, when the first
 //! controller has applied it, and every promise is checked after it.
 
+use crate::checkers::requests::Requests;
 use crate::checkers::{self, Applied, Checker};
 use crate::coverage::{Coverage, Mark};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -32,6 +33,8 @@ pub(crate) struct Reference {
     settled: BTreeSet<Fence>,
     limits: Limits,
     checkers: Vec<Box<dyn Checker>>,
+    /// The clients' own account.
+    requests: Requests,
 }
 
 impl Reference {
@@ -48,6 +51,7 @@ impl Reference {
             settled: BTreeSet::new(),
             limits,
             checkers: checkers::all(),
+            requests: Requests::default(),
         }
     }
 
@@ -80,6 +84,11 @@ impl Reference {
     /// The attempts whose end a committed entry has.
     pub(crate) fn settled(&self) -> &BTreeSet<Fence> {
         &self.settled
+    }
+
+    /// The clients' own account of what they asked for.
+    pub(crate) fn requests(&self) -> &Requests {
+        &self.requests
     }
 
     /// What a key was answered, and by which entries.
@@ -122,6 +131,8 @@ impl Reference {
             },
         };
         self.state.skip(index);
+        // Consensus made it: nothing was planned for it.
+        self.silent.remove(&(index, term));
         self.record(index, term, &commands, Changes::default(), &before, coverage, found);
     }
 
@@ -135,6 +146,7 @@ impl Reference {
         found: &mut Vec<String>,
     ) {
         let changes = self.state.apply(index, &entry);
+        self.requests.applied(index, &entry, before, &self.state, found);
         self.settled.extend(entry.commands.iter().filter_map(|command| match command {
             Command::Observed(Observation::Ended { report, .. }) => Some(report.fence),
             _ => None,

@@ -97,6 +97,26 @@ impl Swarm {
     }
 }
 
+impl Swarm {
+    /// The limits of one controller: what belongs to no replicated decision differs from one to the next.
+    pub fn limits_of(&self, id: u64) -> Limits {
+        let mut random = Random::stream(self.seed ^ id.rotate_left(40), "knobs");
+        if random.flip() {
+            return self.limits.clone();
+        }
+        Limits {
+            commands_per_entry: random.scale(1..=4096) as usize,
+            bytes_per_entry: random.scale(200..=1 << 20) as usize,
+            entries_per_snapshot: random.scale(3..=1000),
+            bytes_per_snapshot: random.scale(20_000..=256 << 20),
+            tail_bytes: random.scale(1..=1 << 20),
+            replicated_tail_bytes: random.scale(1..=1 << 20),
+            lagging_bytes: random.scale(1..=1 << 20),
+            ..self.limits.clone()
+        }
+    }
+}
+
 fn quality(random: &mut Random, on: &BTreeSet<FaultKind>) -> Quality {
     let mut part = |kind, most| {
         let share = random.between(1_000..=most) as u32;
@@ -105,12 +125,15 @@ fn quality(random: &mut Random, on: &BTreeSet<FaultKind>) -> Quality {
     let loss = part(FaultKind::Loss, 150_000);
     let duplicate = part(FaultKind::Duplicate, 150_000);
     let reorder = part(FaultKind::Reorder, 500_000);
+    let queue = random.scale(2..=64) as usize;
+    let queue = on.contains(&FaultKind::SmallQueues).then_some(queue);
     Quality {
         delay_min: Micros(random.scale(20..=5_000)),
         delay_mean: Micros(random.scale(20..=30_000)),
         loss,
         duplicate,
         reorder,
+        queue,
     }
 }
 

@@ -50,6 +50,8 @@ pub struct Tally {
     pub events: u64,
     /// Requests, all together.
     pub requests: u64,
+    /// Commands that clients asked for while things failed, all together.
+    pub commands: u64,
 }
 
 impl Tally {
@@ -59,6 +61,7 @@ impl Tally {
         self.virtual_time = self.virtual_time.after(played.virtual_time);
         self.events += played.events;
         self.requests += played.requests;
+        self.commands += played.commands;
         self.coverage.add(&played.coverage);
         if !played.verdict.is_kept() {
             self.failed.push(played);
@@ -85,12 +88,13 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} seeds played, {} failed; {:.1} simulated hours, {} events, {} requests",
+            "{} seeds played, {} failed; {:.1} simulated hours, {} events, {} requests, {} commands",
             self.plays,
             self.failed.len(),
             self.hours(),
             self.events,
-            self.requests
+            self.requests,
+            self.commands
         )
     }
 }

@@ -69,6 +69,8 @@ pub struct Worker {
     current: Option<u64>,
     heard: Micros,
     held: BTreeMap<Fence, Held>,
+    /// The last report that it need not say any more.
+    acknowledged: Option<Report>,
     left: bool,
     executions: u64,
 }
@@ -87,6 +89,7 @@ impl Worker {
             current: None,
             heard: now,
             held: BTreeMap::new(),
+            acknowledged: None,
             left: false,
             executions: 0,
         }
@@ -141,7 +144,7 @@ impl Worker {
             ToWorker::Stop { fence, .. } => self.stop(now, fence).into_iter().collect(),
             ToWorker::Acknowledge { fence } => {
                 if self.held.get(&fence).is_some_and(|held| held.report.is_some()) {
-                    self.held.remove(&fence);
+                    self.acknowledged = self.held.remove(&fence).and_then(|held| held.report);
                 }
                 Vec::new()
             }
@@ -257,10 +260,11 @@ impl Worker {
         fences.into_iter().filter_map(|fence| self.stop(now, fence)).collect()
     }
 
-    /// What it says again although nobody asked: the ends that were not acknowledged.
+    /// What it says again although nobody asked: the ends that were not acknowledged, and the last one that was.
     pub fn repeat(&self) -> Vec<Act> {
         let Some(link) = self.current else { return Vec::new() };
-        let reports = self.held.values().filter_map(|held| held.report.clone());
+        let reports =
+            self.held.values().filter_map(|held| held.report.clone()).chain(self.acknowledged.clone());
         reports.map(|report| Act::Say { link, message: FromWorker::Ended(Box::new(report)) }).collect()
     }
 

@@ -53,8 +53,8 @@ pub struct Planned {
 pub struct Mix {
     /// How many clients there are.
     pub clients: u64,
-    /// How many requests they make at least.
-    pub requests: u64,
+    /// How many commands they ask for at least while things fail: reads, and what is said again, come on top.
+    pub commands: u64,
     /// How many pools there are.
     pub pools: u64,
     /// No more nodes in a pool.
@@ -100,7 +100,7 @@ impl Mix {
         let fails = sometimes(400_000);
         Mix {
             clients: random.between(1..=6),
-            requests: random.between(200..=300),
+            commands: random.between(200..=300),
             pools: random.between(1..=3),
             max_instances: random.between(1..=6),
             families: random.between(1..=2),

@@ -3,6 +3,7 @@
 
 mod controllers;
 mod effects;
+mod felt;
 mod happening;
 mod healing;
 mod injections;
@@ -10,6 +11,7 @@ mod links;
 mod machines;
 mod membership;
 mod observe;
+mod poison;
 mod requests;
 mod snapshots;
 
@@ -17,7 +19,6 @@ pub(crate) use happening::ToController;
 pub(crate) use machines::Machine;
 pub(crate) use requests::Request;
 
-use crate::checkers::acknowledged_is_visible::AcknowledgedIsVisible;
 use crate::checkers::one_leader_a_term::OneLeaderATerm;
 use crate::checkers::silence_is_real::SilenceIsReal;
 use crate::checkers::vms_are_known::VmsAreKnown;
@@ -26,7 +27,7 @@ use crate::cloud::Cloud;
 use crate::controller::Controller;
 use crate::coverage::Coverage;
 use crate::engine::Engine;
-use crate::faults::{self, Fault, FaultKind, How};
+use crate::faults::{self, Fault};
 use crate::history::History;
 use crate::liveness::{Demand, NothingAdmissibleIdles};
 use crate::network::{Network, Place};
@@ -38,7 +39,7 @@ use crate::workload::{self, Planned};
 use happening::{Call, Happening};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tidegate_scheduler::consensus::{Members, PeerMessage};
-use tidegate_scheduler::ids::ClientToken;
+use tidegate_scheduler::ids::{ClientToken, RequestKey};
 
 /// For how long a leader must have led to have seen to everything.
 const STEADY: Micros = Micros::seconds(25);
@@ -60,7 +61,13 @@ pub(crate) struct World {
     /// What this world draws besides what its parts draw.
     pub(crate) random: Random,
     pub(crate) planned: Vec<Planned>,
+    /// The commands that clients have asked for while things failed, by key: each counts once.
+    pub(crate) commands: BTreeSet<RequestKey>,
     pub(crate) faults: Vec<Fault>,
+    /// Who gave leadership away last, when, and whether a fault had it done.
+    transferring: Option<(u64, Micros, bool)>,
+    /// Controllers that are to be replaced, by whom, and whether the first was well.
+    replacements: Vec<(u64, u64, bool)>,
     /// Requests that wait for a core, and who asked.
     calls: BTreeMap<ClientToken, (Call, u64)>,
     /// The newest entry that a client knew of when a read began.
@@ -72,9 +79,8 @@ pub(crate) struct World {
     next_token: u64,
     next_link: u64,
     cloud_at: Option<Micros>,
-    pub(crate) visible: AcknowledgedIsVisible,
     one_leader: OneLeaderATerm,
-    silence: SilenceIsReal,
+    pub(crate) silence: SilenceIsReal,
     /// A few messages between controllers of long ago, to be said again.
     old_messages: VecDeque<PeerMessage>,
     pub(crate) vms: VmsAreKnown,
@@ -113,7 +119,10 @@ impl World {
             found: Vec::new(),
             random: Random::stream(seed, "world"),
             planned,
+            commands: BTreeSet::new(),
             faults,
+            transferring: None,
+            replacements: Vec::new(),
             calls: BTreeMap::new(),
             floors: BTreeMap::new(),
             favourites: BTreeMap::new(),
@@ -121,7 +130,6 @@ impl World {
             next_token: 0,
             next_link: 0,
             cloud_at: None,
-            visible: AcknowledgedIsVisible::default(),
             one_leader: OneLeaderATerm::default(),
             silence: SilenceIsReal::default(),
             old_messages: VecDeque::new(),
@@ -141,9 +149,6 @@ impl World {
         let founders: Vec<u64> = (1..=self.swarm.founders).collect();
         founders.iter().for_each(|id| self.add_controller(*id));
         founders.iter().for_each(|id| self.start(*id));
-        let always: Vec<FaultKind> =
-            self.swarm.kinds.iter().copied().filter(|kind| kind.how() == How::Always).collect();
-        always.into_iter().for_each(|kind| self.note_fault(kind));
         if let Some(first) = self.planned.first() {
             self.engine.at(first.at, Happening::Planned { at: 0 });
         }
@@ -180,6 +185,7 @@ impl World {
             Happening::Request { number, step } => self.step_request(number, step),
             Happening::Restart { controller } => self.restart(controller),
             Happening::Resume { controller, life } => self.resume(controller, life),
+            Happening::Stop { controller, life } => self.stop(controller, life),
             Happening::Planned { at } => self.ask_planned(at),
             Happening::Watch => self.watch(),
             Happening::Fault { at } => self.begin_fault(at),
@@ -199,6 +205,7 @@ impl World {
         }
         self.look_for_idlers(leader);
         self.tend_replacements();
+        self.tend_upgrades();
         self.engine.after(Micros::seconds(1), Happening::Second);
     }
 
@@ -224,11 +231,6 @@ impl World {
             self.controllers.iter().filter(|(_, controller)| controller.is_up() && controller.leads());
         let term = |controller: &Controller| controller.core.as_ref().map_or(0, |core| core.term());
         leading.max_by_key(|(_, controller)| term(controller)).map(|(id, _)| *id)
-    }
-
-    /// A fault of this kind has hit something.
-    pub(crate) fn note_fault(&mut self, kind: FaultKind) {
-        self.coverage.fault(kind.name());
     }
 
     pub(crate) fn place_of(client: u64) -> Place {

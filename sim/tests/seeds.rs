@@ -24,7 +24,7 @@ fn seeds_that_once_failed_keep_every_promise() {
         let played = play(seed, &Options::default());
         assert!(played.verdict.is_kept(), "{what}\n{played}");
         assert!(played.virtual_time.0 >= 600_000_000, "a play lasts for ten minutes at least");
-        assert!(played.requests >= 200, "clients make 200 requests at least, not {}", played.requests);
+        assert!(played.commands >= 200, "clients ask for 200 commands at least, not {}", played.commands);
     }
 }
 
@@ -37,5 +37,6 @@ fn a_small_sweep_keeps_every_promise() {
         tally.add(played);
     }
     assert_eq!((tally.plays, tally.exit_code(false)), (16, 0));
+    assert!(tally.commands >= 16 * 200 && tally.requests > tally.commands, "{tally}");
     println!("{tally}\n{}", tally.coverage);
 }

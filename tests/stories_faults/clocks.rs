@@ -28,6 +28,18 @@ fn clocks_that_jump_change_nothing_but_what_is_shown() -> Result<()> {
             model.wait_for_more(15)?;
             assert_eq!(replicas.leader()?, before, "a jump by {ahead} s is no reason for an election");
         }
+        // So do the followers, one on and the other one back, at the same time.
+        for ahead in [HOUR, -HOUR, 20.0 * HOUR] {
+            for (at, sign) in [(1, 1.0), (2, -1.0)] {
+                replicas.clock((before.at + at) % CONTROLLERS)?.set(sign * ahead)?;
+            }
+            model.wait_for_more(15)?;
+            assert_eq!(
+                replicas.leader()?,
+                before,
+                "followers' jumps by {ahead} s are no reason for an election"
+            );
+        }
         // Then another one leads, whose clock is behind, and the first one comes back with one that is ahead.
         for at in 0..CONTROLLERS {
             replicas.clock(at)?.set(if at == before.at { 2.0 * HOUR } else { -2.0 * HOUR })?;

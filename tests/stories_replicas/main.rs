@@ -1,6 +1,7 @@
 //! Several controllers of one cluster: what people do with them, and what they see when one is lost.
 
 mod failover;
+mod kept;
 mod lost_data;
 mod members;
 mod parity;

@@ -122,6 +122,16 @@ impl BulkSend {
     }
 }
 
+impl BulkSend {
+    /// Returns once nobody takes any more of it: the peer has given up the stream, or the link has closed. Also once all
+    /// of a stream that was finished has arrived.
+    pub fn left(&self) -> impl Future<Output = ()> + Send + 'static {
+        let stopped = self.stream.stopped();
+        // Why does not matter: what is sent finds out.
+        async move { drop(stopped.await) }
+    }
+}
+
 impl Drop for BulkSend {
     fn drop(&mut self) {
         if !self.finished {

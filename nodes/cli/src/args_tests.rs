@@ -109,6 +109,7 @@ fn help_teaches() {
         &["quota", "import"],
         &["controller"],
         &["controller", "run"],
+        &["controller", "remove"],
         &["sim", "fuzz"],
     ] {
         let found =

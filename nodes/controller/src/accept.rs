@@ -33,7 +33,8 @@ pub(crate) async fn run(endpoint: Endpoint, shared: Shared) {
                 number += 1;
                 admit(link, number, &shared);
             }
-            Err(error) => tracing::warn!(%error, "a connection was refused"),
+            // Its port is another one each time that it is started.
+            Err(error) => shared.peers.refusals().say(error.address.ip(), &error.source),
         }
     }
 }
@@ -47,9 +48,9 @@ fn admit(link: Link, number: u64, shared: &Shared) {
 
 fn admit_worker(link: Link, number: u64, shared: &Shared) {
     let Some(node) = node_of(&link) else {
-        tracing::warn!(peer = %link.peer(), "a peer is not the node that it says");
-        return link
-            .close(CloseCode::Violation, "the certificate does not name the node that the handshake names");
+        let reason = "the certificate does not name the node that the handshake names";
+        shared.peers.refusals().say(link.peer(), reason);
+        return link.close(CloseCode::Violation, reason);
     };
     let actor = LinkActor { node, number, link: link.clone(), shared: shared.clone(), sent: HashSet::new() };
     let actor = actor.start();
@@ -68,8 +69,9 @@ fn node_of(link: &Link) -> Option<NodeId> {
 fn admit_peer(link: Link, shared: &Shared) {
     let id = link.peer().name.strip_prefix('c').and_then(|number| number.parse().ok());
     let Some(id) = id.map(ControllerId) else {
-        tracing::warn!(peer = %link.peer(), "a controller's certificate does not name its number");
-        return link.close(CloseCode::Violation, "the certificate does not name a controller's number");
+        let reason = "the certificate does not name a controller's number";
+        shared.peers.refusals().say(link.peer(), reason);
+        return link.close(CloseCode::Violation, reason);
     };
     // The core knows whether it was removed.
     shared.core.do_send(PeerUp { id, link: link.clone() });

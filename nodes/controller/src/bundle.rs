@@ -1,11 +1,12 @@
 //! What a controller needs to be a member of a cluster: its number, its certificate, the cluster's authority, and
 //! where the others are. Made when a cluster is founded or a controller invited; installed into an empty folder.
 
+use crate::bundle_file::BundleFile;
 use crate::member::{self, Membership, MembershipError};
 use serde::{Deserialize, Serialize};
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use thiserror::Error;
@@ -38,6 +39,12 @@ pub enum BundleError {
         path: PathBuf,
         /// The system's answer.
         source: io::Error,
+    },
+    /// There is a file of that name.
+    #[error("{} is there already: is it still needed? Move it away, or give another name", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
     },
     /// It is not a bundle.
     #[error("{} is not a join bundle: {reason}", path.display())]
@@ -134,15 +141,7 @@ impl JoinBundle {
 
     /// Writes it as a file that its owner alone may read; one that is there is left as it is, and that is an error.
     pub fn save(&self, path: &Path) -> Result<(), BundleError> {
-        let unreadable = |reason: String| BundleError::Unreadable { path: path.to_owned(), reason };
-        let text = toml::to_string(self).map_err(|error| unreadable(error.to_string()))?;
-        let mut out = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(file("make", path))?;
-        out.write_all(text.as_bytes()).and_then(|()| out.sync_all()).map_err(file("write", path))
+        BundleFile::make(path)?.write(self)
     }
 
     /// Makes `data` the folder of this controller. The file that says so comes last: what a crash leaves before is
@@ -169,7 +168,7 @@ impl JoinBundle {
     }
 }
 
-fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BundleError {
+pub(crate) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BundleError {
     let path = path.to_owned();
     move |source| BundleError::File { action, path, source }
 }
@@ -193,6 +192,11 @@ mod tests {
         assert_eq!((of.id, of.founders.as_slice(), of.cluster.as_str()), (2, [1, 2].as_slice(), "sea"));
         assert_eq!(member::read_peers(&data).unwrap(), bundles[1].peers);
         assert!(matches!(bundles[0].install(&data), Err(BundleError::Taken { of, .. }) if of.id == 2));
-        assert!(bundles[0].save(&path).is_err(), "a bundle that is there is not overwritten");
+        assert!(matches!(bundles[0].save(&path), Err(BundleError::Exists { .. })), "it is not overwritten");
+        let new = temp.path().join("c9.join");
+        let taken = BundleFile::make(&new).unwrap();
+        assert!(new.exists() && BundleFile::make(&new).is_err());
+        drop(taken);
+        assert!(!new.exists(), "what was taken in vain is given back");
     }
 }

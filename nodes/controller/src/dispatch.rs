@@ -8,7 +8,7 @@ use crate::actors::pool::Pools;
 use crate::actors::snapshot;
 use crate::bodies::Bodies;
 use crate::disk::SnapshotStore;
-use crate::fatal::Removed;
+use crate::fatal::{Fatal, Removed};
 use crate::links::Links;
 use crate::peers::Peers;
 use crate::replicate::{self, Places, history::Copying};
@@ -27,6 +27,7 @@ pub(crate) struct Wiring {
     pub(crate) places: Places,
     pub(crate) copying: Copying,
     pub(crate) removed: Removed,
+    pub(crate) fatal: Fatal,
     pub(crate) pools: Pools,
     pub(crate) bodies: Bodies,
     pub(crate) snapshots: SnapshotStore,
@@ -58,6 +59,7 @@ impl Wiring {
             Effect::Members => self.places.follow(state, &self.peers, self.pools.leads()),
             Effect::Installed { index } => self.copying.needed(index),
             Effect::Removed => self.removed.report(),
+            Effect::Unsupported(why) => self.fatal.report(why.to_string()),
             Effect::Readable { token } => return Some(Told::Reader(token)),
             Effect::SendWorker { node, message } => {
                 if let Some(link) = self.links.actor(node) {

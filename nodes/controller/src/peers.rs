@@ -2,6 +2,8 @@
 //! serves in both directions, so that one that has just come back is heard and told as soon as it has dialled.
 
 use crate::bundle::certificate_name;
+use crate::refusals::Refusals;
+use crate::replicate::forward::Room;
 use actix::ArbiterHandle;
 use dashmap::DashMap;
 use futures_util::future::{AbortHandle, abortable};
@@ -45,6 +47,8 @@ struct Inner {
     peers: DashMap<u64, Peer>,
     /// The newest link that each of the others has dialled.
     incoming: DashMap<u64, Link>,
+    refusals: Refusals,
+    forwarding: Room,
     /// Given up when the controller stops: it holds these peers in turn.
     events: Mutex<Option<Arc<dyn PeerEvents>>>,
 }
@@ -63,9 +67,10 @@ impl Drop for Peer {
 
 impl Peers {
     pub(crate) fn new(own: u64, card: ControllerCard, endpoint: Endpoint, arbiter: ArbiterHandle) -> Peers {
-        let (peers, incoming) = (DashMap::new(), DashMap::new());
+        let (peers, incoming, refusals) = (DashMap::new(), DashMap::new(), Refusals::default());
         let events = Mutex::new(None);
-        Peers(Arc::new(Inner { own, card, endpoint, arbiter, peers, incoming, events }))
+        let forwarding = Room::default();
+        Peers(Arc::new(Inner { own, card, endpoint, arbiter, peers, incoming, refusals, forwarding, events }))
     }
 
     /// To whom what happens is told; said once, before the first peer is named.
@@ -78,6 +83,16 @@ impl Peers {
         self.0.events.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.0.peers.clear();
         self.0.incoming.clear();
+    }
+
+    /// Says that somebody is refused, however often that happens.
+    pub(crate) fn refusals(&self) -> &Refusals {
+        &self.0.refusals
+    }
+
+    /// How many more requests of clients may be passed on to the others.
+    pub(crate) fn forwarding(&self) -> &Room {
+        &self.0.forwarding
     }
 
     /// This controller's own card.
@@ -123,7 +138,8 @@ impl Peers {
         let link = watch::Sender::new(None);
         let events = self.0.events.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(events) = events else { return };
-        let course = Course { id, card: self.0.card.clone(), link: link.clone(), events };
+        let (card, refusals) = (self.0.card.clone(), self.0.refusals.clone());
+        let course = Course { id, card, link: link.clone(), refusals, events };
         let endpoint = self.0.endpoint.clone();
         let (dialing, abort) = abortable(course.run(endpoint, addresses, self.0.own));
         self.0.arbiter.spawn(async move {
@@ -171,6 +187,7 @@ struct Course {
     id: u64,
     card: ControllerCard,
     link: watch::Sender<Option<Link>>,
+    refusals: Refusals,
     events: Arc<dyn PeerEvents>,
 }
 
@@ -185,7 +202,8 @@ impl Course {
         loop {
             let link = dialer.link().await;
             if link.peer().name != certificate_name(self.id) {
-                tracing::warn!(expected = self.id, found = %link.peer(), "another controller answers there");
+                let reason = format_args!("it answers where controller {} is looked for", self.id);
+                self.refusals.say(link.peer(), reason);
                 link.close(CloseCode::Violation, "this is not the controller that was looked for");
                 continue;
             }

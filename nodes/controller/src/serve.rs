@@ -3,13 +3,14 @@
 use crate::actors::core::Happened;
 use crate::actors::link::Shared;
 use crate::replicate::blobs::ReplicatedBlobs;
+use std::collections::BTreeSet;
 use std::io::{Read, Seek, SeekFrom};
 use tidegate_scheduler::Input;
 use tidegate_scheduler::ids::NodeId;
 use tidegate_scheduler::message::{FromWorker, Report};
 use tidegate_store::artifacts::Artifacts;
 use tidegate_store::wire::{BlobData, BulkReply, BulkRequest, MAX_DATA, MAX_DIGESTS};
-use tidegate_store::{BlobStore, Digest};
+use tidegate_store::{BlobStore, Digest, Tree};
 use tidegate_transport::bulk::{BulkRecv, BulkSend, BulkStream};
 use tidegate_transport::close::CloseCode;
 use tidegate_transport::error::BulkError;
@@ -47,16 +48,38 @@ async fn keep(report: &Report, blobs: Vec<Vec<u8>>, store: &ReplicatedBlobs) -> 
         stored.map_err(|panicked| panicked.to_string())?.map_err(|error| error.to_string())?;
     }
     let artifacts = Artifacts::decode(&report.artifacts).map_err(|error| error.to_string())?;
-    let digests: Vec<Digest> = artifacts.digests().collect();
+    let mut digests: Vec<Digest> = artifacts.digests().collect();
     if digests.is_empty() {
         return Ok(());
     }
-    let missing = store.hold(digests.clone()).await.map_err(|error| error.to_string())?;
+    hold(store, &digests).await?;
+    let contents = contents(store.local().clone(), artifacts).await?;
+    hold(store, &contents).await?;
+    digests.extend(contents);
+    // What was put before may have reached this controller alone, and what came with the end has.
+    store.spread(&digests).await.map_err(|error| error.to_string())
+}
+
+async fn hold(store: &ReplicatedBlobs, digests: &[Digest]) -> Result<(), String> {
+    let missing = store.hold(digests.to_vec()).await.map_err(|error| error.to_string())?;
     match missing.first() {
-        // What was put before may have reached this controller alone.
-        None => store.spread(&digests).await.map_err(|error| error.to_string()),
+        None => Ok(()),
         Some(digest) => Err(format!("the worker names blob {digest}, which it has not sent")),
     }
+}
+
+/// What is in the folders that an attempt has left, which are stored here.
+async fn contents(blobs: BlobStore, artifacts: Artifacts) -> Result<Vec<Digest>, String> {
+    let read = move || {
+        let mut contents = BTreeSet::new();
+        for tree in artifacts.default.iter().chain(artifacts.named.iter().map(|(_, tree)| tree)) {
+            let bytes = blobs.get(tree).map_err(|error| error.to_string())?;
+            let bytes = bytes.ok_or_else(|| format!("folder {tree} is not stored"))?;
+            contents.extend(Tree::decode(&bytes).map_err(|error| error.to_string())?.contents());
+        }
+        Ok(contents.into_iter().collect())
+    };
+    actix_rt::task::spawn_blocking(read).await.map_err(|panicked| panicked.to_string())?
 }
 
 /// Answers the worker's bulk requests until the link closes.

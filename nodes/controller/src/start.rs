@@ -33,6 +33,7 @@ use tidegate_scheduler::controllers::ControllerCard;
 use tidegate_scheduler::event::Event;
 use tidegate_scheduler::ids::ControllerId;
 use tidegate_scheduler::record::Start;
+use tidegate_scheduler::version;
 use tidegate_scheduler::{Core, Input, Loaded, Member, State};
 use tidegate_store::{BlobStore, History, StoreOptions};
 use tidegate_transport::link::Link;
@@ -183,6 +184,7 @@ fn start_core(
             peers: shared.peers,
             places,
             removed,
+            fatal: guarded.clone(),
             pools,
             bodies: shared.bodies,
             snapshots: shared.snapshots,
@@ -261,7 +263,8 @@ pub async fn start(config: ControllerConfig) -> Result<Running, StartError> {
     };
     let behind = restored.point.index;
     let (core, recorder) = make_core(&config, &member, state, restored, &told)?;
-    let card = ControllerCard { address: address.clone(), http: config.http.clone() };
+    let card =
+        ControllerCard { address: address.clone(), http: config.http.clone(), supports: version::NEWEST };
     let peers = Peers::new(member.id, card, endpoint.clone(), threads.net.handle());
 
     let seeds = member::read_peers(folder.path())?;

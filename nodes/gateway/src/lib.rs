@@ -14,6 +14,7 @@
 //! Handlers decide nothing about runs: they ask the [`Controller`](tidegate_controller::Controller), and read what it
 //! and its history say.
 
+mod anteroom;
 pub mod api;
 mod app;
 mod config;

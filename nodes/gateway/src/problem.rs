@@ -52,6 +52,18 @@ pub(crate) fn no_leader(detail: impl std::fmt::Display) -> Problem {
     Problem::new(503, "no-leader", "No controller can answer now", detail.to_string())
 }
 
+/// Too many ask at the same time, and nothing was changed.
+pub(crate) fn crowded(detail: impl std::fmt::Display) -> Problem {
+    let detail = format!("{detail}; ask another controller, or again when some of them have ended");
+    Problem::new(503, "crowded", "Too many requests are under way", detail)
+}
+
+/// The controller is not there yet, and nothing was changed.
+pub(crate) fn starting() -> Problem {
+    let detail = "this controller reads back what it had stored, and answers once it has: try again, or ask another one";
+    Problem::new(503, "starting", "The controller is starting", detail)
+}
+
 /// It may have been done.
 pub(crate) fn uncertain(detail: impl std::fmt::Display) -> Problem {
     Problem::new(503, UNCERTAIN, NOT_KNOWN, detail.to_string())

@@ -9,7 +9,7 @@ mod controllers;
 mod drain;
 mod elements;
 mod explain;
-mod health;
+pub(crate) mod health;
 mod list;
 mod logs;
 mod nodes;

@@ -1,5 +1,6 @@
 //! Listening.
 
+use crate::anteroom::Anteroom;
 use crate::app::App;
 use crate::config::{BindError, GatewayConfig};
 use crate::relay::{self, Guests, Routes};
@@ -21,6 +22,7 @@ const LAST_REQUESTS_SECONDS: u64 = 2;
 pub struct GatewaySocket {
     listener: TcpListener,
     address: SocketAddr,
+    meanwhile: Option<Anteroom>,
 }
 
 impl GatewaySocket {
@@ -33,12 +35,22 @@ impl GatewaySocket {
             return Err(BindError::NotLoopback(listen));
         }
         let taken = TcpListener::bind(listen);
-        let taken =
-            taken.and_then(|listener| Ok(GatewaySocket { address: listener.local_addr()?, listener }));
+        let taken = taken.and_then(|listener| {
+            Ok(GatewaySocket { address: listener.local_addr()?, listener, meanwhile: None })
+        });
         taken.map_err(|error| match error.kind() {
             ErrorKind::AddrInUse => BindError::InUse(listen),
             _ => BindError::Io { listen, error },
         })
+    }
+
+    /// Tells whoever asks that the controller is starting, from now until a gateway serves on the port.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn answer_meanwhile(&mut self) -> io::Result<()> {
+        self.meanwhile = Some(Anteroom::open(self.listener.try_clone()?)?);
+        Ok(())
     }
 
     /// The port that was taken, with its address.
@@ -67,9 +79,11 @@ impl Gateway {
         config: GatewayConfig,
         controller: Controller,
     ) -> Result<Gateway, io::Error> {
-        let GatewaySocket { listener, address } = socket;
+        let GatewaySocket { listener, address, meanwhile } = socket;
         let app = web::Data::new(App::new(controller, config, address));
         let guests = Guests::host(app.clone(), address);
+        // Who comes in between waits on the port, which stays open.
+        drop(meanwhile);
         let server = HttpServer::new(move || {
             actix_web::App::new()
                 .app_data(app.clone())
@@ -81,6 +95,8 @@ impl Gateway {
         // A line of a log goes out at once, not with the next one.
         .tcp_nodelay(true)
         .keep_alive(Duration::from_secs(75))
+        // Who is told nothing for long is noticed to have left by this alone.
+        .h1_allow_half_closed(false)
         .shutdown_timeout(LAST_REQUESTS_SECONDS)
         .disable_signals()
         .listen(listener)?

@@ -44,7 +44,7 @@ pub struct PeerMessage {
     /// Comes back in the answer.
     #[serde(with = "serde_bytes")]
     pub context: Vec<u8>,
-    /// The sender's priority in elections.
+    /// The sender's priority as a leader: below 0 in an answer of one that has no room; elections do not heed it.
     pub priority: i64,
 }
 

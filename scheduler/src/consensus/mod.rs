@@ -42,6 +42,9 @@ pub enum ConsensusError {
     /// What was read back from the disk does not fit together, or raft found it so.
     #[error("the consensus group cannot start from what is on the disk: {0}")]
     Start(raft::Error),
+    /// What was read back is of a later release.
+    #[error(transparent)]
+    Version(crate::version::Unsupported),
     /// This member does not lead, or steps down just now.
     #[error("this member does not lead the group")]
     NotLeader,

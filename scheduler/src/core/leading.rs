@@ -1,6 +1,7 @@
 //! Beginning and ceasing to lead, and what a leader watches.
 
 use super::Core;
+use super::room::Rooms;
 use crate::command::{Command, Observation};
 use crate::effect::{Effect, Outcome};
 use crate::ids::{NodeId, PoolId};
@@ -40,6 +41,7 @@ impl Core {
         let elapsed = self.moment.elapsed;
         self.leading = Some(Leading { term, elapsed, cluster: self.state.now(), next_watch: elapsed });
         self.watch = Watch::begin(&self.state, elapsed);
+        self.rooms = Rooms::default();
         self.effects.push_back(Effect::Lead { term });
         self.mark_all();
         for (id, node) in self.state.nodes() {

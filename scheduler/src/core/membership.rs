@@ -16,7 +16,7 @@ impl Core {
         self.effects.push_back(Effect::Members);
         // One that has not been added yet reads the whole log as one that is no member.
         if before && !self.consensus.members().contains(self.id) {
-            self.removed = true;
+            self.deaf = true;
             self.effects.push_back(Effect::Removed);
         }
     }
@@ -88,6 +88,7 @@ impl Core {
     /// Messages of a member are taken in; a snapshot comes with its state, by another way.
     pub(crate) fn peer(&mut self, message: crate::consensus::PeerMessage) {
         if message.kind != PeerMessageKind::Snapshot {
+            self.hear_room(&message);
             self.consensus.step(message);
         }
     }

@@ -1,6 +1,6 @@
 //! When a snapshot is made, and taking one in from another member.
 
-use super::Core;
+use super::{Core, version};
 use crate::consensus::{PeerMessage, PeerMessageKind, SnapshotPoint};
 use crate::effect::Effect;
 use crate::loaded::Loaded;
@@ -75,6 +75,9 @@ impl Core {
     pub(crate) fn snapshot_arrived(&mut self, message: PeerMessage, loaded: Box<Loaded>) {
         let fits = message.kind == PeerMessageKind::Snapshot
             && message.snapshot.as_ref().is_some_and(|point| point.index == loaded.state.applied());
+        if fits && let Some(why) = version::beyond(loaded.state.version(), self.limits.machine_version) {
+            return self.stop_for(why);
+        }
         if fits {
             self.snapshots.arrived = Some(loaded);
             self.consensus.step(message);
@@ -97,7 +100,8 @@ impl Core {
     }
 
     /// What raft says to another member; a snapshot goes its own way.
-    pub(super) fn send_peer(&mut self, message: PeerMessage) {
+    pub(super) fn send_peer(&mut self, mut message: PeerMessage) {
+        self.tell_room(&mut message);
         let (to, message) = (message.to, Box::new(message));
         self.effects.push_back(match message.kind {
             PeerMessageKind::Snapshot => Effect::SendSnapshot { to, message },

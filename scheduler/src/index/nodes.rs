@@ -1,6 +1,7 @@
 //! The nodes of each pool, by what is free on them and by how long they have had no work.
 
 use crate::ids::{NodeId, PoolId};
+use crate::mutants::{self, Mutant};
 use crate::resources::{Need, Resources};
 use crate::state::nodes::{Node, NodePhase};
 use crate::time::Millis;
@@ -80,6 +81,10 @@ impl PoolNodes {
         let usable = |node: &NodeId| !without.contains(node);
         match need {
             Need::WholeNode => self.idle.iter().rev().map(|(_, node)| *node).find(usable),
+            Need::Part(part) if mutants::is(Mutant::WorstFit) => {
+                let mut emptiest = self.by_free.iter().rev();
+                emptiest.find(|(free, node)| free.fits(part) && usable(node)).map(|(_, node)| *node)
+            }
             Need::Part(part) => {
                 let least = Resources { vcpu: part.vcpu, memory_mib: 0, gpu_milli: 0 };
                 self.by_free

@@ -6,7 +6,9 @@
 use crate::consensus::{Members, MembershipChange, Progress, Role};
 use crate::controllers::{Controller, Wish};
 use crate::ids::ControllerId;
+use crate::mutants::{self, Mutant};
 use crate::state::State;
+use crate::version;
 use std::collections::BTreeSet;
 
 /// A learner this close to what is committed has caught up.
@@ -49,6 +51,9 @@ pub fn is_settled(state: &State, members: &Members) -> bool {
 /// The next step; `None` when there is nothing to do, or only to wait.
 pub fn next(state: &State, standing: &Standing<'_>) -> Option<Step> {
     let members = standing.members;
+    if members.is_joint() && mutants::is(Mutant::StayJoint) {
+        return None;
+    }
     if members.is_joint() {
         // One that leaves with the old half must not lead the new one.
         return match members.voters.contains(&standing.own.0) {
@@ -57,11 +62,19 @@ pub fn next(state: &State, standing: &Standing<'_>) -> Option<Step> {
         };
     }
     let mut steps = Vec::new();
+    let come = |id: ControllerId| (standing.progress)(id);
     for (id, controller) in state.controllers() {
         let (votes, follows) = (members.voters.contains(&id.0), members.learners.contains(&id.0));
         match controller.wish {
             Wish::Voter if !votes && !follows => steps.push((id.0, Role::Learner)),
-            Wish::Voter if follows && has_caught_up(id, standing) => steps.push((id.0, Role::Voter)),
+            Wish::Voter
+                if follows
+                    && supports_version(state, controller)
+                    && !mutants::is(Mutant::NeverPromote)
+                    && come(id).is_some_and(|come| has_caught_up(&come, standing.committed)) =>
+            {
+                steps.push((id.0, Role::Voter))
+            }
             Wish::Learner if !follows => steps.push((id.0, Role::Learner)),
             Wish::Voter | Wish::Learner | Wish::Leaving => {}
         }
@@ -86,14 +99,25 @@ pub fn next(state: &State, standing: &Standing<'_>) -> Option<Step> {
         // The others' steps first: one of them makes the voter that can take over.
         steps.retain(|(id, _)| *id != standing.own.0);
     }
-    if !leaves_a_majority(&steps, standing) {
-        // Those that would be left could not decide anything, not even this: it waits until they can.
-        steps.retain(|(_, role)| *role != Role::Gone);
+    // Those that would be left by a voter that goes must be able to decide, this very change too: it waits until they can.
+    // One that only follows is missed by nobody.
+    let is_missed = |(id, role): &(u64, Role)| *role == Role::Gone && members.voters.contains(id);
+    let (missed, mut steps): (Vec<_>, Vec<_>) = steps.into_iter().partition(is_missed);
+    for step in missed {
+        steps.push(step);
+        if !leaves_a_majority(&steps, standing) {
+            steps.pop();
+        }
     }
     match steps.is_empty() {
         false => Some(Step::Change(MembershipChange { steps })),
         true => gone.map(Step::Forget),
     }
+}
+
+/// Whether a controller can follow what the others do. One that cannot stops as soon as it hears of it, and never votes.
+fn supports_version(state: &State, controller: &Controller) -> bool {
+    state.version() == version::FIRST || controller.card.supports >= state.version()
 }
 
 /// Whether most of those that vote after these steps are heard.
@@ -113,11 +137,10 @@ fn leaves_a_majority(steps: &[(u64, Role)], standing: &Standing<'_>) -> bool {
     voters.iter().filter(heard).count() * 2 > voters.len()
 }
 
-fn has_caught_up(id: ControllerId, standing: &Standing<'_>) -> bool {
+/// Whether a member is heard, and has nearly all that is committed.
+pub(crate) fn has_caught_up(come: &Progress, committed: u64) -> bool {
     // Raft thinks of a new one as active before it was heard at all.
-    (standing.progress)(id).is_some_and(|progress| {
-        progress.active && progress.matched > 0 && progress.matched + CAUGHT_UP >= standing.committed
-    })
+    come.active && come.matched > 0 && come.matched + CAUGHT_UP >= committed
 }
 
 /// Who leads after a leader that goes.

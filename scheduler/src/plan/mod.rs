@@ -11,6 +11,7 @@ mod retain;
 mod rise;
 mod scale;
 mod share;
+pub mod version;
 
 use crate::command::PlanCommand;
 use crate::ids::{NodeId, PoolId, WorkspaceId};
@@ -73,13 +74,15 @@ impl Plan {
     }
 }
 
-/// One pass over the pools in `dirty`.
+/// One pass over the pools in `dirty`, beginning with another one each time: where the step budget does not do for all, none
+/// of them is always the last.
 pub fn plan(situation: &Situation<'_>, index: &mut Index, dirty: &BTreeSet<PoolId>) -> Plan {
     let mut plan = Plan::default();
     let mut taken = Vec::new();
     let mut wants = Vec::new();
     let mut rooms: BTreeMap<WorkspaceId, u32> = BTreeMap::new();
-    for id in dirty {
+    let first = situation.state.turn(situation.now);
+    for id in dirty.range(first..).chain(dirty.range(..first)) {
         let Some(pool) = situation.state.pool(*id) else {
             continue;
         };

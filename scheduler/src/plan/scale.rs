@@ -6,6 +6,7 @@ use super::{Drain, Plan, Situation};
 use crate::command::{PlanCommand, ReleaseReason};
 use crate::ids::PoolId;
 use crate::index::PoolNodes;
+use crate::mutants::{self, Mutant};
 use crate::resources::{Need, Resources};
 use crate::state::pools::Pool;
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,6 +57,7 @@ fn up(
     let below_min = u64::from(pool.settings.min_instances.saturating_sub(serving));
     let open = u64::from(pool.settings.max_instances.saturating_sub(pool.nodes));
     let missing = nodes_for(left, pool.capacity(), open + coming).saturating_sub(coming).max(below_min);
+    let missing = if serving > 0 && mutants::is(Mutant::GrowFromNoneAlone) { 0 } else { missing };
     let wanted = missing.min(open);
     if wanted == 0 {
         return None;
@@ -82,7 +84,10 @@ fn down(situation: &Situation<'_>, nodes: &PoolNodes, pool: &Pool, left: &Left, 
             break;
         }
         let shrunk = pool.deleting || serving > settings.max_instances;
-        let due = since.after(settings.idle_time_before_scale_down);
+        let due = match mutants::is(Mutant::ReleaseEarly) {
+            false => since.after(settings.idle_time_before_scale_down),
+            true => since,
+        };
         let reason = match (shrunk, due <= situation.now && !waiting) {
             (true, _) => ReleaseReason::PoolShrunk,
             (false, true) => ReleaseReason::Idle,

@@ -256,6 +256,9 @@ impl Elements {
         if let Some(element) = only {
             return u64::from(self.retry_one(element));
         }
+        if self.failed + self.canceled == 0 {
+            return 0;
+        }
         self.spread_endings();
         let lifted = u64::from(self.lift_cut());
         let ended: Vec<u32> = self.ended.iter().collect();

@@ -17,6 +17,7 @@ use crate::controllers::{Controller, ControllerCard, Wish};
 use crate::ids::{ControllerId, Fence, NodeId, PoolId, RunId, WorkspaceId};
 use crate::pages::PageMap;
 use crate::time::{Millis, WallMicros};
+use crate::version;
 use nodes::Node;
 use pools::Pool;
 use quota::Quota;
@@ -61,7 +62,7 @@ impl State {
 
     /// An empty cluster of these controllers, with its one workspace.
     pub fn founded(founders: &[u64]) -> State {
-        let mut state = State { version: 1, ..State::default() };
+        let mut state = State { version: version::FIRST, ..State::default() };
         state.workspace_or_new(DEFAULT_WORKSPACE);
         for id in founders {
             let card = ControllerCard::default();
@@ -71,6 +72,11 @@ impl State {
             state.next_controller = state.next_controller.max(*id);
         }
         state
+    }
+
+    /// The machine version: the formats and rules in force.
+    pub fn version(&self) -> u32 {
+        self.version
     }
 
     /// All controllers, those included that are to join or to go.
@@ -170,6 +176,11 @@ impl State {
         let open = |pool: &Pool| pool.workspace == workspace && !pool.deleting;
         let named = self.find_pool(workspace, "default").filter(|(_, pool)| open(pool));
         named.or_else(|| self.pools.iter().find(|(_, pool)| open(pool)))
+    }
+
+    /// The pool whose turn it is to come first: another one at each moment.
+    pub fn turn(&self, now: Millis) -> PoolId {
+        PoolId((now.0 % (u64::from(self.next_pool) + 1)) as u32)
     }
 
     /// All pools.

@@ -206,6 +206,7 @@ impl World {
             | Effect::SendSnapshot { .. }
             | Effect::Installed { .. }
             | Effect::Removed
+            | Effect::Unsupported(_)
             | Effect::Readable { .. } => panic!("this member is alone: {effect:?}"),
             Effect::Lead { .. } | Effect::Follow | Effect::Members => {}
             Effect::Provision { node } => drop(self.provisioned.insert(node)),

@@ -31,9 +31,15 @@ impl OneAttemptIsAccepted {
         }
     }
 
-    /// A result is what its worker said, in this very entry.
+    /// A result is what the worker of its node said, in this very entry.
     fn was_said(report: &Report, at: &Applied<'_>, found: &mut Vec<String>) {
-        let said = |command: &Command| matches!(command, Command::Observed(Observation::Ended { report: said, .. }) if **said == *report);
+        let on = at.before.attempt(report.fence).map(|attempt| attempt.node);
+        let said = |command: &Command| match command {
+            Command::Observed(Observation::Ended { node, report: said }) => {
+                **said == *report && Some(*node) == on
+            }
+            _ => false,
+        };
         if !at.commands.iter().any(said) {
             found.push(format!(
                 "S7 one attempt: entry {}: nobody said {report:?}, and it was accepted",

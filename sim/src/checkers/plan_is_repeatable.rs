@@ -14,7 +14,9 @@ pub(super) struct PlanIsRepeatable;
 fn is_of_a_pool(command: &PlanCommand) -> bool {
     match command {
         PlanCommand::Start { .. } | PlanCommand::RequestNode { .. } | PlanCommand::ReleaseNode { .. } => true,
-        PlanCommand::Forget { .. } | PlanCommand::ForgetController { .. } => false,
+        PlanCommand::Forget { .. }
+        | PlanCommand::ForgetController { .. }
+        | PlanCommand::RaiseVersion { .. } => false,
     }
 }
 
@@ -30,9 +32,7 @@ impl Checker for PlanIsRepeatable {
             })
             .filter(|plan| is_of_a_pool(plan))
             .collect();
-        if decided.is_empty() {
-            return;
-        }
+        // Also of nothing: a pool that nobody looked at is one that somebody forgot to mark.
         let mut index = Index::of(at.before);
         let dirty: BTreeSet<_> = at.before.pools().map(|(id, _)| id).collect();
         // The state's own time moves by this very entry: it was planned at that moment.

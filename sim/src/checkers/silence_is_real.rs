@@ -26,6 +26,13 @@ impl SilenceIsReal {
         self.leads_since.insert(controller, now);
     }
 
+    /// Whether nothing of this worker came to a controller for so long that a leader may leave its node alone. Clocks
+    /// may run at twice the speed.
+    pub(crate) fn is_silent(&self, controller: u64, node: NodeId, now: Micros, limits: &Limits) -> bool {
+        let heard = self.heard.get(&(controller, node));
+        heard.is_none_or(|heard| now.since(*heard) > Micros::millis(limits.lease.0 / 2))
+    }
+
     /// A leader proposes an entry.
     pub(crate) fn proposes(
         &self,

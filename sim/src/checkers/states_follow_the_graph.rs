@@ -123,8 +123,13 @@ impl StatesFollowTheGraph {
             What::RunEnded { run, ending } => self.run_ended(*run, *ending, index, found),
             What::Retried { run, element } => {
                 coverage.mark(Mark::Retried);
-                let is_retry = |command: &Command| {
-                    matches!(command, Command::Client { command: ClientCommand::Retry(_), .. })
+                // It may have been submitted by the same entry.
+                let name = at.after.run(*run).map(|run| &*run.name);
+                let is_retry = |command: &Command| match command {
+                    Command::Client { command: ClientCommand::Retry(which), .. } => {
+                        Some(&*which.run) == name && which.element == *element
+                    }
+                    _ => false,
                 };
                 if !at.commands.iter().any(is_retry) {
                     found.push(format!("S6 graph: entry {index}: {run} was retried and nobody asked"));

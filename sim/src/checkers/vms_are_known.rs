@@ -37,7 +37,8 @@ impl VmsAreKnown {
         let mut surplus = BTreeMap::new();
         for (vm, entry) in cloud.truth() {
             let second = first.insert(entry.node, vm).is_some();
-            let unknown = state.has_been(entry.node);
+            // Also one whose node never was: nobody will ever ask for it.
+            let unknown = state.node(entry.node).is_none();
             if second {
                 coverage.mark(Mark::TwoVms);
             }

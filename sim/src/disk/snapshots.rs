@@ -1,5 +1,7 @@
-//! The snapshots on a disk: the newest two, each whole or not.
+//! The snapshots on a disk: the newest two. Damage is done to their bytes; whether one is whole its checksum tells, as
+//! in the real file.
 
+use crate::random::Random;
 use tidegate_scheduler::consensus::SnapshotPoint;
 
 /// How many are kept: the newest, and the one before it in case the newest cannot be read.
@@ -21,10 +23,38 @@ pub enum Flaw {
 pub struct Saved {
     /// Where it stands in the log.
     pub point: SnapshotPoint,
-    /// What was written.
+    /// What can be read of it.
     pub image: Vec<u8>,
-    /// What is wrong with it.
-    pub flaw: Option<Flaw>,
+    /// The length and the checksum of what was written.
+    len: usize,
+    sum: u64,
+}
+
+/// A snapshot that was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// What can be read of it.
+    pub image: Vec<u8>,
+    /// Whether its end is missing.
+    pub cut_short: bool,
+}
+
+impl Saved {
+    /// A whole one.
+    pub fn new(point: SnapshotPoint, image: Vec<u8>) -> Saved {
+        Saved { len: image.len(), sum: checksum(&image), point, image }
+    }
+
+    /// Whether what can be read is what was written.
+    pub fn is_whole(&self) -> bool {
+        self.image.len() == self.len && checksum(&self.image) == self.sum
+    }
+}
+
+/// FNV-1a.
+fn checksum(bytes: &[u8]) -> u64 {
+    let mix = |sum: u64, byte: &u8| (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, mix)
 }
 
 /// All that are kept, oldest first.
@@ -41,7 +71,7 @@ impl Snapshots {
     }
 
     pub(super) fn at(&self, index: u64) -> Option<&Saved> {
-        self.0.iter().find(|saved| saved.point.index == index && saved.flaw.is_none())
+        self.0.iter().find(|saved| saved.point.index == index)
     }
 
     pub(super) fn newest(&self) -> Option<&Saved> {
@@ -49,22 +79,31 @@ impl Snapshots {
     }
 
     pub(super) fn newest_whole(&self) -> Option<&Saved> {
-        self.0.iter().rev().find(|saved| saved.flaw.is_none())
+        self.0.iter().rev().find(|saved| saved.is_whole())
     }
 
-    pub(super) fn spoil(&mut self, flaw: Flaw) -> bool {
+    pub(super) fn spoil(&mut self, flaw: Flaw, random: &mut Random) -> bool {
         if flaw == Flaw::Missing {
             return self.0.pop().is_some();
         }
-        let Some(newest) = self.0.last_mut() else { return false };
-        newest.flaw = Some(flaw);
+        let Some(Saved { image, .. }) = self.0.last_mut().filter(|newest| !newest.image.is_empty()) else {
+            return false;
+        };
+        let at = random.below(image.len() as u64) as usize;
+        match flaw {
+            Flaw::Truncated => image.truncate(at),
+            Flaw::BitFlipped => image[at] ^= 1 << random.below(8),
+            Flaw::Missing => {}
+        }
         true
     }
 
-    /// Tells how many were damaged: recovery never looks at them again.
-    pub(super) fn put_damaged_aside(&mut self) -> usize {
-        let before = self.0.len();
-        self.0.retain(|saved| saved.flaw.is_none());
-        before - self.0.len()
+    /// Those that are damaged, newest first: recovery never looks at them again.
+    pub(super) fn put_damaged_aside(&mut self) -> Vec<Refused> {
+        let (whole, damaged) = std::mem::take(&mut self.0).into_iter().partition(Saved::is_whole);
+        self.0 = whole;
+        let damaged: Vec<Saved> = damaged;
+        let refused = |saved: Saved| Refused { cut_short: saved.image.len() < saved.len, image: saved.image };
+        damaged.into_iter().rev().map(refused).collect()
     }
 }

@@ -73,16 +73,18 @@ fn a_crash_takes_what_is_on_its_way_or_leaves_it_whole() {
 
 #[test]
 fn a_damaged_snapshot_is_refused_and_the_good_one_before_it_used() {
-    for flaw in [Flaw::Truncated, Flaw::BitFlipped] {
+    for (flaw, cut_short) in [(Flaw::Truncated, true), (Flaw::BitFlipped, false)] {
         let (mut disk, mut random) = (disk(), Random::new(1));
         disk.write(persist(1, (1..=9).map(|index| entry(index, 1)).collect()), &mut random);
         disk.synced(&mut random);
         disk.save(point(3), vec![3]);
         disk.compact(3);
         disk.save(point(6), vec![6]);
-        assert!(disk.spoil_snapshot(flaw));
+        assert!(disk.spoil_snapshot(flaw, &mut random));
         let back = disk.read_back().expect("the log reaches back far enough");
-        assert_eq!((back.image, back.refused, back.restored.point.index), (Some(vec![3]), 1, 3));
+        assert_eq!((back.image, back.restored.point.index), (Some(vec![3]), 3));
+        assert_eq!((back.refused.len(), back.refused[0].cut_short), (1, cut_short));
+        assert_ne!(back.refused[0].image, [6], "the bytes themselves are damaged");
         assert_eq!(back.restored.entries.first().map(|entry| entry.index), Some(4));
     }
 }
@@ -95,7 +97,7 @@ fn a_gap_is_refused() {
     disk.save(point(3), vec![3]);
     disk.save(point(6), vec![6]);
     disk.compact(6);
-    assert!(disk.is_sound() && disk.spoil_snapshot(Flaw::Missing));
+    assert!(disk.is_sound() && disk.spoil_snapshot(Flaw::Missing, &mut random));
     assert_eq!(disk.read_back().err(), Some(Unusable::Gap { first: 7, snapshot: 3 }));
 }
 
@@ -104,6 +106,36 @@ fn a_damaged_log_is_refused() {
     let mut disk = disk();
     disk.rot();
     assert_eq!(disk.read_back().err(), Some(Unusable::Log));
+}
+
+#[test]
+fn a_misdirected_write_is_found_at_the_next_start() {
+    let (mut disk, mut random) = (disk(), Random::new(1));
+    disk.write(persist(1, vec![entry(1, 1), entry(2, 1)]), &mut random);
+    disk.synced(&mut random);
+    assert!(!disk.misdirect(), "nothing lies between");
+    disk.write(persist(2, (3..=6).map(|index| entry(index, 1)).collect()), &mut random);
+    disk.synced(&mut random);
+    assert!(disk.misdirect() && !disk.is_sound());
+    assert_eq!(disk.read_back().err(), Some(Unusable::Overwritten));
+    disk.save(point(6), vec![6]);
+    disk.compact(5);
+    assert!(!disk.is_sound(), "the place where it should be is empty");
+    disk.compact(6);
+    assert!(disk.is_sound(), "nobody reads either place again");
+}
+
+#[test]
+fn a_snapshot_that_the_log_does_not_lead_to_begins_it_anew() {
+    for (term, kept) in [(1, 2), (2, 0)] {
+        let (mut disk, mut random) = (disk(), Random::new(1));
+        disk.write(persist(1, (1..=8).map(|index| entry(index, 1)).collect()), &mut random);
+        disk.synced(&mut random);
+        disk.save(SnapshotPoint { term, ..point(6) }, vec![6]);
+        let back = disk.read_back().expect("a sound disk");
+        assert_eq!((back.restored.entries.len(), back.begun_anew), (kept, kept == 0));
+        assert_eq!(disk.last(), 6 + kept as u64);
+    }
 }
 
 #[test]

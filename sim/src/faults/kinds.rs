@@ -1,4 +1,9 @@
 //! The kinds of faults.
+//!
+//! Of disks: what was synced may become unreadable or be gone, of a minority at a time, and a start finds it. A disk that
+//! says that a sync is done, and then loses the end of the log without a trace, is not among them: nothing that a
+//! controller reads tells it from a write that a crash cut short, and no majority that counted on it was one. Raft can
+//! bear no such disk, nor can anything that stores once.
 
 use crate::clock::Micros;
 
@@ -48,6 +53,8 @@ kinds! {
     Duplicate = "net.duplicate", Always, 0;
     /// They overtake each other.
     Reorder = "net.reorder", Always, 0;
+    /// Each path holds only a few messages, and one that stands still too: what comes beyond is lost.
+    SmallQueues = "net.small-queues", Always, 0;
     /// Messages between controllers of long ago arrive once more.
     Replay = "net.replay", AtMoments, 1;
     /// Some paths hold everything back for a while.
@@ -76,6 +83,10 @@ kinds! {
     FullDisk = "disk.full", AtMoments, 60;
     /// A bit of the acknowledged log flips, and the controller dies.
     BitRot = "disk.bit-rot", AtMoments, 20;
+    /// A record of the log is written over an earlier one, which nobody notices until the next start.
+    MisdirectedWrite = "disk.misdirected-write", AtMoments, 20;
+    /// A sync gives an error, and the controller dies.
+    SyncFails = "disk.sync-fails", AtMoments, 20;
     /// The newest snapshot loses its end, and the controller dies.
     SnapshotTruncated = "disk.snapshot-truncated", AtMoments, 20;
     /// A bit of the newest snapshot flips, and the controller dies.
@@ -96,6 +107,8 @@ kinds! {
     Pause = "process.pause", AtMoments, 600;
     /// The leader stands still.
     PauseLeader = "process.pause-leader", AtMoments, 60;
+    /// Some controllers are of the release before, and are upgraded one by one.
+    MixedVersions = "process.mixed-versions", Always, 0;
     /// Clocks drift.
     Drift = "clock.drift", Always, 0;
     /// A controller's clock runs fast, or slow.
@@ -130,6 +143,9 @@ kinds! {
     FolderRemade = "worker.folder-remade", AtMoments, 20;
     /// A machine stands still, and goes on where it was.
     MachinePause = "worker.pause", AtMoments, 150;
+    /// A worker, or a provider, says things that cannot be: of nodes and attempts that never were, of another node's
+    /// attempts, with numbers at the end of their range.
+    Poison = "worker.poison", AtMoments, 1;
     /// A worker repeats what it has reported.
     Repeat = "worker.repeat", AtMoments, 1;
 }

@@ -1,12 +1,19 @@
-//! L3: where a node has room for what waits, it is placed within some seconds; where a pool may grow for it, it
-//! grows. The oracle is a naive scan over every run and every node.
+//! L3: where a node has room for what waits, it is placed within some seconds; where a pool may still grow for it, it
+//! grows. Each pool is judged by itself, by a naive scan over its runs, its nodes and the limits; nothing but a
+//! reason that the scan names itself excuses a pool that stands still.
 
 use super::Demand;
 use crate::clock::Micros;
 use crate::world::World;
+use std::collections::{BTreeMap, BTreeSet};
 use tidegate_scheduler::State;
+use tidegate_scheduler::command::{PoolSettings, QuotaKey};
 use tidegate_scheduler::ids::{NodeId, PoolId, RunId};
-use tidegate_scheduler::index::Index;
+use tidegate_scheduler::resources::{Need, Resources};
+use tidegate_scheduler::state::nodes::{Node, NodePhase};
+use tidegate_scheduler::state::pools::Pool;
+use tidegate_scheduler::state::runs::Run;
+use tidegate_scheduler::time::Millis;
 
 /// How long it may stay admissible.
 const SOON: Micros = Micros::seconds(12);
@@ -14,38 +21,164 @@ const SOON: Micros = Micros::seconds(12);
 /// Something that could be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Admissible {
+    /// A node that is there has room for it.
     Place(RunId, NodeId),
-    Grow(RunId, PoolId),
+    /// More waits than all nodes on their way could hold.
+    Grow(RunId),
+    /// There are fewer nodes than there must be.
+    Refill,
+}
+
+/// What a pool has come to: it is at work as long as this moves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Work {
+    attempt: u64,
+    node: u64,
+    waiting: u64,
 }
 
 /// L3.
 #[derive(Default)]
 pub(crate) struct NothingAdmissibleIdles {
-    since: Option<(u64, Micros)>,
+    since: BTreeMap<PoolId, (Work, Micros)>,
 }
 
-fn scan(world: &World, state: &State) -> Option<Admissible> {
-    let leader = world.leader()?;
-    let core = world.controllers.get(&leader)?.core.as_ref().filter(|core| !core.is_draining())?;
-    for (id, run) in state.runs().iter().filter(|(_, run)| run.elements.waiting(1).count() > 0) {
-        let Some(pool) = state.pool(run.pool).filter(|pool| !pool.deleting) else { continue };
-        let needed = run.need.on(pool.capacity());
-        let heard = |node: &NodeId| !core.watch().silent().contains(node);
-        let mut nodes = state.nodes().filter(|(_, node)| node.pool == run.pool);
-        if let Some((node, _)) =
-            nodes.find(|(node, entry)| entry.is_ready() && heard(node) && entry.free.fits(&needed))
-        {
-            return Some(Admissible::Place(id, node));
-        }
-        let none = !state.nodes().any(|(_, node)| node.pool == run.pool);
-        let keys = pool.quota_keys();
-        let room = state.quota().exhausted(&keys, pool.capacity().vcpu.into()).is_none();
-        let now = core.cluster_now();
-        if none && room && pool.nodes < pool.settings.max_instances && pool.retry_at <= now {
-            return Some(Admissible::Grow(id, run.pool));
+/// What the scan looks at beside the state.
+struct Surroundings<'a> {
+    /// Nodes whose worker its leader has not heard for a while, by what really came to it.
+    silent: &'a dyn Fn(NodeId) -> bool,
+    now: Millis,
+}
+
+fn waiting(state: &State, pool: PoolId) -> impl Iterator<Item = (RunId, &Run)> {
+    let waits = move |run: &&Run| run.pool == pool && run.elements.waiting(1).next().is_some();
+    state.runs().iter().filter(move |(_, run)| waits(run))
+}
+
+fn nodes(state: &State, pool: PoolId) -> impl Iterator<Item = (NodeId, &Node)> {
+    state.nodes().filter(move |(_, node)| node.pool == pool)
+}
+
+/// Whether a limit leaves no room for one more node of this pool, by all nodes that there are.
+fn exhausted(state: &State, pool: &Pool) -> Option<QuotaKey> {
+    let of = &pool.settings;
+    let limited = state.quota().keys().filter_map(|key| Some((key, state.quota().limit(key)?)));
+    let concerns = |key: &QuotaKey, of: &PoolSettings| {
+        (&key.region, &key.family, key.tier) == (&of.region, &of.size.family, of.tier)
+            && key.workspace.as_ref().is_none_or(|workspace| *workspace == of.workspace)
+    };
+    let mut full = limited.filter(|(key, limit)| {
+        let others = state.nodes().filter_map(|(_, node)| state.pool(node.pool));
+        let counted = others.filter(|other| concerns(key, &other.settings));
+        let used: u64 = counted.map(|other| u64::from(other.capacity().vcpu)).sum();
+        concerns(key, of) && used + u64::from(of.size.capacity.vcpu) > *limit
+    });
+    full.next().map(|(key, _)| key.clone())
+}
+
+/// Why a pool may not grow now.
+fn excuse(state: &State, id: PoolId, pool: &Pool, now: Millis) -> Option<String> {
+    let all = nodes(state, id).count() as u32;
+    let coming = nodes(state, id).filter(|(_, node)| node.is_coming()).count();
+    if pool.deleting {
+        return Some("it is being deleted".into());
+    }
+    if all >= pool.settings.max_instances {
+        return Some(format!("it has {all} of at most {} nodes", pool.settings.max_instances));
+    }
+    if let Some(key) = exhausted(state, pool) {
+        return Some(format!("quota {key} leaves no room"));
+    }
+    if pool.boot_failures > 0 && (pool.retry_at > now || coming > 0) {
+        return Some(format!("its provider failed {} times, and is tried now and then", pool.boot_failures));
+    }
+    None
+}
+
+/// Whether all that waits could never be held by so many empty nodes, however it were put on them.
+fn overflows(state: &State, id: PoolId, pool: &Pool, nodes: u64) -> Option<RunId> {
+    let size = pool.capacity();
+    let (mut vcpu, mut memory, mut gpu) = (0, 0, 0);
+    for (run, entry) in waiting(state, id) {
+        let Resources { vcpu: v, memory_mib: m, gpu_milli: g } = match entry.need {
+            Need::WholeNode => *size,
+            Need::Part(part) => part,
+        };
+        let count = entry.elements.waiting(usize::MAX).count() as u64;
+        vcpu += u64::from(v) * count;
+        memory += m * count;
+        gpu += u64::from(g) * count;
+        let has = |each: u64| each * nodes;
+        if vcpu > has(size.vcpu.into()) || memory > has(size.memory_mib) || gpu > has(size.gpu_milli.into()) {
+            return Some(run);
         }
     }
     None
+}
+
+/// What could be done for a pool and is not.
+fn scan(state: &State, id: PoolId, pool: &Pool, around: &Surroundings<'_>) -> Option<Admissible> {
+    if pool.deleting {
+        return None;
+    }
+    for (run, entry) in waiting(state, id) {
+        let fits = |node: &Node| {
+            node.phase == NodePhase::Ready
+                && match entry.need {
+                    Need::WholeNode => node.attempts.is_empty(),
+                    Need::Part(part) => node.free.fits(&part),
+                }
+        };
+        let mut nodes = nodes(state, id).filter(|(node, _)| !(around.silent)(*node));
+        if let Some((node, _)) = nodes.find(|(_, node)| fits(node)) {
+            return Some(Admissible::Place(run, node));
+        }
+    }
+    if excuse(state, id, pool, around.now).is_some() {
+        return None;
+    }
+    let coming = nodes(state, id).filter(|(_, node)| node.is_coming()).count() as u64;
+    let serving = nodes(state, id).filter(|(_, node)| node.is_ready()).count() as u64 + coming;
+    if serving < pool.settings.min_instances.into() {
+        return Some(Admissible::Refill);
+    }
+    overflows(state, id, pool, coming).map(Admissible::Grow)
+}
+
+impl NothingAdmissibleIdles {
+    /// What a pool could have done for too long.
+    fn look(&mut self, now: Micros, state: &State, around: &Surroundings<'_>) -> Option<String> {
+        let there: BTreeSet<PoolId> = state.pools().map(|(id, _)| id).collect();
+        self.since.retain(|id, _| there.contains(id));
+        let mut overdue = None;
+        for (id, pool) in state.pools() {
+            let Some(admissible) = scan(state, id, pool, around) else {
+                self.since.remove(&id);
+                continue;
+            };
+            // As long as anything of this pool is started or asked for, the planner is at work on it.
+            let work = work(state, id);
+            let (known, since) = self.since.get(&id).copied().unwrap_or((work, now));
+            let since = if known == work { since } else { now };
+            self.since.insert(id, (work, since));
+            if now.since(since) > SOON && overdue.is_none() {
+                overdue = Some(format!(
+                    "L3 admissible: {admissible:?} could be done for {id} since {since:?}; {} elements wait",
+                    work.waiting
+                ));
+            }
+        }
+        overdue
+    }
+}
+
+fn work(state: &State, id: PoolId) -> Work {
+    let attempts = nodes(state, id).flat_map(|(_, node)| node.attempts.iter());
+    Work {
+        attempt: attempts.map(|fence| fence.0).max().unwrap_or_default(),
+        node: nodes(state, id).map(|(node, _)| node.0).max().unwrap_or_default(),
+        waiting: waiting(state, id).map(|(_, run)| run.elements.waiting(usize::MAX).count() as u64).sum(),
+    }
 }
 
 impl Demand for NothingAdmissibleIdles {
@@ -54,30 +187,17 @@ impl Demand for NothingAdmissibleIdles {
     }
 
     fn missing(&mut self, world: &World, _: Micros) -> Option<String> {
-        let now = world.now();
-        let state = world.reference.state();
-        let Some(admissible) = scan(world, state) else {
-            self.since = None;
+        let leads = world.leader();
+        let core = leads.and_then(|leader| Some((leader, world.controllers.get(&leader)?.core.as_ref()?)));
+        let Some((leader, core)) = core.filter(|(_, core)| !core.is_draining()) else {
+            self.since.clear();
             return None;
         };
-        // As long as anything is started or asked for, the planner is at work.
-        let begun = started(state);
-        let (_, since) = match self.since {
-            Some((known, since)) if known == begun => (known, since),
-            _ => (begun, now),
-        };
-        self.since = Some((begun, since));
-        let waiting = Index::of(state).waiting();
-        (now.since(since) > SOON).then(|| {
-            format!("L3 admissible: {admissible:?} could be done since {since:?}; {waiting} elements wait")
-        })
+        let silent = |node| world.silence.is_silent(leader, node, world.now(), &world.swarm.limits);
+        let around = Surroundings { silent: &silent, now: core.cluster_now() };
+        self.look(world.now(), world.reference.state(), &around)
     }
 }
 
-/// Moves with every attempt and every node.
-fn started(state: &State) -> u64 {
-    let attempts = state.attempts().map(|(fence, _)| fence.0).max().unwrap_or_default();
-    let nodes = state.nodes().map(|(node, _)| node.0).sum::<u64>();
-    let over: u64 = state.runs().iter().map(|(_, run)| u64::from(run.elements.counts().waiting)).sum();
-    attempts.wrapping_mul(31).wrapping_add(nodes).wrapping_mul(31).wrapping_add(over)
-}
+#[cfg(test)]
+mod tests;

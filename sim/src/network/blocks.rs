@@ -30,8 +30,10 @@ impl Blocks {
         self.0.len() < before
     }
 
-    pub(super) fn stop(&self, from: Place, to: Place) -> bool {
-        self.0.iter().any(|(_, block)| block.from.contains(&from) && block.to.contains(&to))
+    /// The number of one that is in the way.
+    pub(super) fn stop(&self, from: Place, to: Place) -> Option<u32> {
+        let stops = |(_, block): &&(u32, Block)| block.from.contains(&from) && block.to.contains(&to);
+        self.0.iter().find(stops).map(|(number, _)| *number)
     }
 
     /// Opens every path between two of these, and leaves the rest of each block as it is.

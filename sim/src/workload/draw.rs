@@ -4,7 +4,7 @@ use super::{Ask, Mix, Planned};
 use crate::clock::Micros;
 use crate::random::Random;
 use tidegate_scheduler::command::{ClientCommand, OnDisconnect, PoolSettings, QuotaKey, RunSelector, Submit};
-use tidegate_scheduler::ids::{ContentId, RequestKey};
+use tidegate_scheduler::ids::{ContentId, ControllerId, RequestKey};
 use tidegate_scheduler::resources::{Need, Resources, Tier, VmSize};
 use tidegate_scheduler::state::DEFAULT_WORKSPACE;
 use tidegate_scheduler::time::Millis;
@@ -16,9 +16,9 @@ const VCPU: [u32; 3] = [2, 4, 8];
 /// Draws all requests of a play that lasts so long.
 pub fn plan(seed: u64, mix: &Mix, span: Micros) -> Vec<Planned> {
     let random = Random::stream(seed, "workload");
-    let mut draw = Draw { random, mix, span, planned: Vec::new(), runs: Vec::new() };
+    let mut draw = Draw { random, mix, span, planned: Vec::new(), runs: Vec::new(), commands: 0 };
     draw.set_up();
-    while (draw.planned.len() as u64) < mix.requests {
+    while draw.commands < mix.commands {
         draw.one();
     }
     let mut planned = draw.planned;
@@ -36,6 +36,8 @@ struct Draw<'a> {
     planned: Vec<Planned>,
     /// What was submitted so far, and when.
     runs: Vec<(Submit, Micros)>,
+    /// How many commands are asked for before faults end, whatever happens: no reads, and nothing said again.
+    commands: u64,
 }
 
 impl Draw<'_> {
@@ -105,6 +107,9 @@ impl Draw<'_> {
             };
             self.push(at.after(later), ask.clone());
         }
+        // A controller is added only while there are few.
+        let is_made = !matches!(ask, Ask::Command { command: ClientCommand::AddController { .. }, .. });
+        self.commands += u64::from(is_made && at < self.span);
         self.push(at, ask);
     }
 
@@ -224,7 +229,63 @@ impl Draw<'_> {
         }
     }
 
+    /// Names and numbers at the end of their range, or beyond it.
+    fn extreme(&mut self, at: Micros) {
+        let submit = self.submit();
+        let name = match self.random.below(4) {
+            0 => String::new(),
+            1 => "n".repeat(256),
+            2 => "n".repeat(1 << 16),
+            _ => "\u{0}\u{7f}\u{202e}".into(),
+        };
+        let huge = Resources { vcpu: u32::MAX, memory_mib: u64::MAX, gpu_milli: u32::MAX };
+        let none = Resources { vcpu: 0, memory_mib: 0, gpu_milli: 0 };
+        let number = *self.random.pick(&[0, u64::MAX, u64::MAX - 1]).unwrap_or(&0);
+        let which = RunSelector { workspace: name.clone(), run: name.clone(), element: Some(u32::MAX) };
+        let command = match self.random.below(14) {
+            0 => ClientCommand::Submit(Box::new(Submit { name, ..submit })),
+            1 => ClientCommand::Submit(Box::new(Submit { workspace: name, ..submit })),
+            2 => ClientCommand::Submit(Box::new(Submit { pool: Some(name), ..submit })),
+            3 => ClientCommand::Submit(Box::new(Submit { need: Need::Part(huge), ..submit })),
+            4 => ClientCommand::Submit(Box::new(Submit { count: 0, ..submit })),
+            5 => ClientCommand::Submit(Box::new(Submit { count: u32::MAX, ..submit })),
+            6 => ClientCommand::Submit(Box::new(Submit { body: vec![0; 100_000], ..submit })),
+            7 => ClientCommand::Cancel(which),
+            8 => ClientCommand::Retry(which),
+            9 => ClientCommand::DeletePool { workspace: name.clone(), pool: name, force: true },
+            10 => ClientCommand::RemoveController { id: ControllerId(1_000_000 + number / 2) },
+            11 => {
+                let key =
+                    QuotaKey { region: name.clone(), family: name, tier: Tier::Dedicated, workspace: None };
+                ClientCommand::SetQuota { key, limit: Some(number) }
+            }
+            _ => {
+                let mut settings = self.pool(0);
+                (settings.min_instances, settings.max_instances) = (u32::MAX, u32::MAX);
+                match self.random.below(4) {
+                    0 => settings.size.capacity = none,
+                    1 => settings.name = name,
+                    2 => settings.min_instances = settings.max_instances - 1,
+                    _ => {
+                        // One that is accepted, and never has a node.
+                        settings.name = "pool-huge".into();
+                        settings.size.capacity = huge;
+                        settings.size.family = "huge".into();
+                        settings.size.hourly_price_micros = u64::MAX;
+                        settings.idle_time_before_scale_down = Millis(u64::MAX);
+                        (settings.min_instances, settings.max_instances) = (0, 0);
+                    }
+                }
+                ClientCommand::ApplyPool(Box::new(settings))
+            }
+        };
+        self.command(at, command);
+    }
+
     fn nonsense(&mut self, at: Micros) {
+        if self.random.flip() {
+            return self.extreme(at);
+        }
         let mut submit = self.submit();
         match self.random.below(5) {
             0 => {
@@ -272,14 +333,25 @@ impl Draw<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
-    fn a_seed_gives_one_workload_of_at_least_200_requests_in_order() {
+    fn a_seed_gives_one_workload_of_at_least_200_commands_in_order() {
         for seed in 0..20 {
-            let mix = Mix::draw(&mut Random::new(seed));
-            let planned = plan(seed, &mix, Micros::seconds(600));
-            assert_eq!(planned, plan(seed, &mix, Micros::seconds(600)));
-            assert!(planned.len() >= 200);
+            let (mix, span) = (Mix::draw(&mut Random::new(seed)), Micros::seconds(600));
+            let planned = plan(seed, &mix, span);
+            assert_eq!(planned, plan(seed, &mix, span));
+            let commands: BTreeSet<RequestKey> = planned
+                .iter()
+                .filter(|planned| planned.at < span)
+                .filter_map(|planned| match &planned.ask {
+                    Ask::Command { command: ClientCommand::AddController { .. }, .. } => None,
+                    Ask::Command { key, .. } => Some(*key),
+                    _ => None,
+                })
+                .collect();
+            assert!(commands.len() as u64 >= mix.commands && mix.commands >= 200);
+            assert!(planned.len() > commands.len(), "reads, and what is said again, come on top");
             assert!(planned.windows(2).all(|pair| pair[0].at <= pair[1].at));
             assert!(planned.iter().enumerate().all(|(at, planned)| planned.number == at as u32));
         }

@@ -5,14 +5,19 @@ use super::happening::{Happening, ToController};
 use crate::clock::{MachineClock, Micros, TRUE_RATE};
 use crate::controller::{Controller, Status};
 use crate::coverage::Mark;
-use crate::disk::{Disk, Remains};
+use crate::disk::{Disk, ReadBack, Refused, Remains, Unusable};
+use crate::faults::FaultKind;
 use crate::network::Place;
 use crate::random::Random;
 use tidegate_scheduler::consensus::Restored;
 use tidegate_scheduler::controllers::ControllerCard;
 use tidegate_scheduler::ids::ControllerId;
 use tidegate_scheduler::message::FromWorker;
-use tidegate_scheduler::{Core, Effect, Input, Loaded, Member, State};
+use tidegate_scheduler::version::Unsupported;
+use tidegate_scheduler::{Core, Effect, Input, Limits, Loaded, Member, State, version};
+
+/// What the next release would support. It behaves as this one does, but for the number.
+const NEXT_RELEASE: u32 = version::NEWEST + 1;
 
 /// How many messages wait for one that stands still; the rest is lost.
 const MAILBOX: usize = 2000;
@@ -25,15 +30,21 @@ impl World {
         let clock = MachineClock::start(self.now(), TRUE_RATE - self.swarm.drift + drift);
         let founders = (1..=self.swarm.founders).collect();
         let member = Member { id, founders };
-        let controller = Controller::new(member, Disk::new(self.swarm.speed), clock, random);
+        if self.swarm.drift > 0 && drift != self.swarm.drift {
+            self.note_fault(FaultKind::Drift);
+        }
+        let mixed = self.swarm.kinds.contains(&FaultKind::MixedVersions);
+        let later = mixed && random.flip();
+        let mut controller = Controller::new(member, Disk::new(self.swarm.speed), clock, random);
+        controller.release = if later { NEXT_RELEASE } else { version::NEWEST };
         self.controllers.insert(id, controller);
     }
 
     /// Starts a controller from its disk.
     pub(crate) fn start(&mut self, id: u64) {
         let now = self.now();
-        let limits = self.swarm.limits.clone();
         let Some(controller) = self.controllers.get_mut(&id) else { return };
+        let limits = Limits { machine_version: controller.release, ..self.swarm.limits_of(id) };
         let back = match controller.disk.read_back() {
             Ok(back) => back,
             Err(unusable) => return self.refuse_disk(id, unusable),
@@ -50,13 +61,14 @@ impl World {
             },
         };
         controller.life += 1;
+        controller.removed = false;
         controller.clock.restart(now);
         controller.status = Status::Up;
         controller.armed = None;
         controller.observed = back.restored.point.index;
         controller.terms = back.restored.entries.iter().map(|entry| (entry.index, entry.term)).collect();
         let again = controller.life > 1;
-        let refused = back.refused > 0;
+        self.note_read_back(id, &back);
         let core = self.make_core(id, loaded, back.restored, limits);
         let Some(core) = core else { return };
         self.say(|| format!("controller {id} starts from entry {}", core.state().applied()));
@@ -66,12 +78,9 @@ impl World {
         if again {
             self.coverage.mark(Mark::Restarted);
         }
-        if refused {
-            self.coverage.mark(Mark::SnapshotRefused);
-        }
         self.compare_state(id);
         self.settle(id);
-        let card = card_of(id);
+        let card = self.card_of(id);
         self.step(id, Input::PeerSaid { peer: ControllerId(id), card });
         if self.controllers.get(&id).is_some_and(|controller| controller.disk_full) {
             self.step(id, Input::Storage { pressure: Some("the disk is full".into()) });
@@ -79,13 +88,28 @@ impl World {
         self.greet(id);
     }
 
-    fn make_core(
-        &mut self,
-        id: u64,
-        loaded: Loaded,
-        restored: Restored,
-        limits: tidegate_scheduler::Limits,
-    ) -> Option<Core> {
+    /// What damage came to. What can be read of a damaged image goes to the real loader, which must bear it.
+    fn note_read_back(&mut self, id: u64, back: &ReadBack) {
+        for Refused { image, cut_short } in &back.refused {
+            self.coverage.mark(Mark::SnapshotRefused);
+            self.note_fault(match cut_short {
+                true => FaultKind::SnapshotTruncated,
+                false => FaultKind::SnapshotFlipped,
+            });
+            if State::decode(image).is_ok() && *cut_short {
+                self.found
+                    .push(format!("state is whole: controller {id} reads half a snapshot as a whole one"));
+            }
+        }
+        if back.fell_back {
+            self.note_fault(FaultKind::SnapshotMissing);
+        }
+        if back.begun_anew {
+            self.coverage.mark(Mark::LogBegunAnew);
+        }
+    }
+
+    fn make_core(&mut self, id: u64, loaded: Loaded, restored: Restored, limits: Limits) -> Option<Core> {
         let now = self.now();
         let controller = self.controllers.get(&id)?;
         let moment = controller.clock.moment(now);
@@ -100,9 +124,15 @@ impl World {
         }
     }
 
-    fn refuse_disk(&mut self, id: u64, unusable: crate::disk::Unusable) {
+    fn refuse_disk(&mut self, id: u64, unusable: Unusable) {
         self.say(|| format!("controller {id} refuses to start: {unusable}"));
         self.coverage.mark(Mark::DiskRefused);
+        self.note_fault(match unusable {
+            Unusable::Log => FaultKind::BitRot,
+            Unusable::Overwritten => FaultKind::MisdirectedWrite,
+            Unusable::Lost => FaultKind::DiskLost,
+            Unusable::Gap { .. } => FaultKind::SnapshotMissing,
+        });
         if let Some(controller) = self.controllers.get_mut(&id) {
             controller.status = Status::Refuses(unusable);
         }
@@ -114,7 +144,9 @@ impl World {
         match controller.status {
             Status::Up => self.take(to, what),
             Status::Paused => {
-                if controller.mailbox.len() < MAILBOX || !matches!(what, ToController::Peer { .. }) {
+                if controller.mailbox.len() < self.network.queue().unwrap_or(MAILBOX)
+                    || !matches!(what, ToController::Peer { .. })
+                {
                     controller.mailbox.push(what);
                 }
             }
@@ -127,6 +159,12 @@ impl World {
         let alive = controller.life;
         match what {
             ToController::Wake { life } if life == alive => self.wake(to),
+            ToController::Synced { life } if life == alive && controller.disk.sync_fails() => {
+                // What was on its way may be whole, torn or lost: a sync that is tried again would tell nothing.
+                let pause = Micros::millis(100).after(Micros(controller.random.exponential(5_000_000)));
+                self.note_fault(FaultKind::SyncFails);
+                self.crash(to, "as a sync gave an error", Some(pause));
+            }
             ToController::Synced { life } if life == alive => {
                 let (number, next) = controller.disk.synced(&mut controller.random);
                 self.schedule_sync(to, next);
@@ -181,6 +219,9 @@ impl World {
         let Some(controller) = self.controllers.get_mut(&id) else { return };
         let moment = controller.clock.moment(now);
         let Some(core) = controller.core.as_mut() else { return };
+        if controller.removed {
+            self.coverage.mark(Mark::HeardAfterRemoval);
+        }
         core.step(moment, input);
         self.history.mix(&[now.0, id, core.term(), core.state().applied()]);
         self.settle(id);
@@ -210,6 +251,7 @@ impl World {
         for effect in effects {
             if self.dies_here(id) {
                 self.coverage.mark(Mark::CrashedInside);
+                self.note_fault(FaultKind::CrashInside);
                 let pause = Micros::millis(100).after(Micros(self.random.exponential(3_000_000)));
                 return self.crash(id, "between two effects", Some(pause));
             }
@@ -230,6 +272,10 @@ impl World {
     fn wake(&mut self, id: u64) {
         let now = self.now();
         let Some(controller) = self.controllers.get_mut(&id) else { return };
+        // A timer that was set earlier meanwhile: this one is nobody's any more, and setting it again would double it.
+        if controller.armed.is_none_or(|armed| armed > now) {
+            return;
+        }
         controller.armed = None;
         let due = controller.core.as_ref().and_then(Core::next_wakeup).map(|at| controller.clock.when(at));
         match due {
@@ -244,7 +290,7 @@ impl World {
         let Some(controller) = self.controllers.get_mut(&id) else { return };
         let Some(at) = controller.core.as_ref().and_then(Core::next_wakeup) else { return };
         let at = controller.clock.when(at).max(now.after(Micros::millis(1)));
-        if controller.armed.is_none_or(|armed| armed > at) {
+        if controller.armed.is_none_or(|armed| armed > at || armed < now) {
             controller.armed = Some(at);
             let what = ToController::Wake { life: controller.life };
             self.engine.at(at, Happening::Controller { to: id, what });
@@ -285,12 +331,44 @@ impl World {
         self.say(|| format!("controller {id} dies {why}; its write: {remains:?}"));
     }
 
-    /// One that died starts again.
+    /// One that died starts again; often it is upgraded at that.
     pub(super) fn restart(&mut self, id: u64) {
         let down = self.controllers.get(&id).is_some_and(|controller| controller.status == Status::Down);
         if down && !self.is_frozen(id) {
+            if self.random.flip() {
+                self.upgrade(id);
+            }
             self.start(id);
         }
+    }
+
+    fn upgrade(&mut self, id: u64) {
+        if self.swarm.kinds.contains(&FaultKind::MixedVersions)
+            && let Some(controller) = self.controllers.get_mut(&id)
+        {
+            controller.release = NEXT_RELEASE;
+        }
+    }
+
+    /// Now and then somebody upgrades a controller: it is stopped and started again.
+    pub(super) fn tend_upgrades(&mut self) {
+        if self.healed || !self.random.chance(20_000) {
+            return;
+        }
+        let is_old = |controller: &Controller| controller.is_up() && controller.release < NEXT_RELEASE;
+        let old = self.controllers.iter().find(|(_, controller)| is_old(controller)).map(|(id, _)| *id);
+        if let Some(id) = old.filter(|_| self.swarm.kinds.contains(&FaultKind::MixedVersions)) {
+            self.upgrade(id);
+            self.crash(id, "to be upgraded", Some(Micros::seconds(2)));
+        }
+    }
+
+    /// The others follow rules that its release does not know: it stops, and somebody upgrades it.
+    pub(super) fn too_old(&mut self, id: u64, why: &Unsupported) {
+        self.coverage.mark(Mark::TooOld);
+        self.say(|| format!("controller {id} stops: {why}"));
+        self.upgrade(id);
+        self.crash(id, "as its release is too old", Some(Micros::seconds(3)));
     }
 
     /// A controller stands still for a while.
@@ -347,7 +425,7 @@ impl World {
         let there = self.controllers.get(&from).is_some_and(Controller::is_up);
         let life = self.controllers.get(&to).filter(|to| to.is_up()).map(|to| to.life);
         if let (true, true, Some(life)) = (open, there, life) {
-            let input = Box::new(Input::PeerSaid { peer: ControllerId(from), card: card_of(from) });
+            let input = Box::new(Input::PeerSaid { peer: ControllerId(from), card: self.card_of(from) });
             let what = ToController::Say { life, input };
             self.engine.after(Micros::millis(3), Happening::Controller { to, what });
         }
@@ -358,13 +436,18 @@ impl World {
         let Some(leader) = self.leader() else { return };
         let ids: Vec<u64> = self.controllers.keys().copied().collect();
         let state = self.reference.state();
-        let known =
-            |id: &u64| state.controller(ControllerId(*id)).is_some_and(|known| known.card != card_of(*id));
+        let known = |id: &u64| {
+            state.controller(ControllerId(*id)).is_some_and(|known| known.card != self.card_of(*id))
+        };
         let unknown: Vec<u64> = ids.into_iter().filter(known).collect();
         unknown.into_iter().filter(|id| *id != leader).for_each(|id| self.introduce(id, leader));
     }
-}
 
-fn card_of(id: u64) -> ControllerCard {
-    ControllerCard { address: format!("10.0.0.{id}:7400"), http: format!("http://10.0.0.{id}:7380") }
+    fn card_of(&self, id: u64) -> ControllerCard {
+        ControllerCard {
+            address: format!("10.0.0.{id}:7400"),
+            http: format!("http://10.0.0.{id}:7380"),
+            supports: self.controllers.get(&id).map_or(0, |controller| controller.release),
+        }
+    }
 }

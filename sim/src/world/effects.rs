@@ -43,6 +43,7 @@ impl World {
                 self.say(|| format!("controller {id} takes a snapshot up to entry {index}"));
             }
             Effect::Removed => self.removed(id),
+            Effect::Unsupported(why) => self.too_old(id, &why),
             Effect::Readable { token } => self.readable(id, token),
             Effect::SendWorker { node, message } => {
                 if let ToWorker::Acknowledge { fence } = message {
@@ -109,6 +110,7 @@ impl World {
         self.say(|| format!("controller {id} leads in term {term}"));
         let now = self.now();
         self.silence.leads(id, now);
+        self.note_transfer(id);
         if let Some(controller) = self.controllers.get_mut(&id) {
             controller.provider = Some(Provider::default());
         }
@@ -148,8 +150,25 @@ impl World {
         }
     }
 
+    /// Its driver stops, but not at once: what comes until then still comes to its core.
     fn removed(&mut self, id: u64) {
         self.coverage.mark(Mark::Removed);
+        let pause = Micros(self.random.exponential(500_000));
+        let Some(controller) = self.controllers.get_mut(&id) else { return };
+        controller.removed = true;
+        let life = controller.life;
+        self.engine.after(pause, Happening::Stop { controller: id, life });
+    }
+
+    /// The driver of one that is no member any more has stopped.
+    pub(super) fn stop(&mut self, id: u64, life: u32) {
+        if !self
+            .controllers
+            .get(&id)
+            .is_some_and(|controller| controller.is_there() && controller.life == life)
+        {
+            return;
+        }
         self.crash(id, "because it is no member any more", None);
         if let Some(controller) = self.controllers.get_mut(&id) {
             controller.status = Status::Gone;

@@ -25,6 +25,8 @@ pub(crate) enum Happening {
     Restart { controller: u64 },
     /// A controller that stood still goes on.
     Resume { controller: u64, life: u32 },
+    /// One that is no member any more stops.
+    Stop { controller: u64, life: u32 },
     /// A client makes its next request.
     Planned { at: usize },
     /// A client that watches reads again.

@@ -50,6 +50,8 @@ impl World {
     /// Ends all faults inside a quorum, and freezes all else.
     pub(crate) fn heal(&mut self) {
         let now = self.now();
+        self.note_felt();
+        self.note_chances();
         self.core = self.choose_core();
         self.healed = true;
         let core = self.core.clone();

@@ -13,6 +13,24 @@ use tidegate_scheduler::Input;
 /// Controllers' numbers never come to this in a play.
 const NUMBERS: u64 = 64;
 
+/// Whether a fault of this kind has had its effect when it has hit somebody; all others are counted where they are
+/// felt.
+fn works_at_once(kind: FaultKind) -> bool {
+    use FaultKind::*;
+    match kind {
+        Crash | CrashLeader | CrashAll | Pause | PauseLeader | Speed | WallJump => true,
+        Vanish | AgentRestart | Reboot | FolderRemade | MachinePause | Repeat | Replay | Poison => true,
+        Loss | Duplicate | Reorder | SmallQueues | Clog | SwizzleClog | SlowLink => false,
+        Partition | OneWay | Isolate | IsolateLeader | HalfOpenClient | Zombie | LoseLeaderLink => false,
+        SlowDisk | FullDisk | BitRot | MisdirectedWrite | SyncFails | DiskLost => false,
+        SnapshotTruncated | SnapshotFlipped | SnapshotMissing => false,
+        CrashInside | MixedVersions | Drift | Transfer | Replace => false,
+        StockOut | Condemned | CreateTimesOut | CreatesTwice | NeverBoots | DeleteIgnored | StaleList => {
+            false
+        }
+    }
+}
+
 impl World {
     pub(super) fn begin_fault(&mut self, at: usize) {
         if self.healed {
@@ -29,7 +47,9 @@ impl World {
         };
         if let Some(whom) = hit {
             self.say(|| format!("fault {}: {} hits {whom} for {:?}", fault.number, fault.kind, fault.span));
-            self.note_fault(fault.kind);
+            if works_at_once(fault.kind) {
+                self.note_fault(fault.kind);
+            }
             self.engine.after(fault.span, Happening::FaultEnds { at });
         }
     }
@@ -99,6 +119,9 @@ impl World {
             FaultKind::Replay => {
                 let old: Vec<_> = self.old_messages.iter().filter(|_| random.flip()).cloned().collect();
                 let count = old.len();
+                if count == 0 {
+                    return None;
+                }
                 for message in old {
                     let (to, message) = (message.to, Box::new(message));
                     self.engine.after(
@@ -111,7 +134,7 @@ impl World {
             FaultKind::Clog | FaultKind::SwizzleClog => self.clog(fault, random),
             FaultKind::SlowLink => {
                 let id = self.pick_up(random)?;
-                self.slow(id, random.scale(5..=200) as u32);
+                self.slow(fault.number, id, random.scale(5..=200) as u32);
                 Some(format!("controller {id}"))
             }
             _ => None,
@@ -129,16 +152,16 @@ impl World {
             let (from, to) = (*random.pick(&places)?, *random.pick(&places)?);
             // Freed in another order than clogged.
             let until = now.after(Micros(random.below(fault.span.0.max(1))));
-            self.network.clog(from, to, until);
+            self.network.clog(fault.number, from, to, until);
         }
         Some(format!("{paths} paths"))
     }
 
-    fn slow(&mut self, id: u64, times: u32) {
+    fn slow(&mut self, number: u32, id: u64, times: u32) {
         let here = Place::Controller(id);
         for there in self.all_places() {
-            self.network.slow(here, there, times);
-            self.network.slow(there, here, times);
+            self.network.slow(number, here, there, times);
+            self.network.slow(number, there, here, times);
         }
     }
 
@@ -155,19 +178,37 @@ impl World {
                 self.step(id, Input::Storage { pressure: Some("the disk is full".into()) });
                 return Some(format!("controller {id}"));
             }
+            FaultKind::SyncFails => {
+                self.controllers.get_mut(&id)?.disk.fail_next_sync();
+                return Some(format!("controller {id}"));
+            }
             _ => {}
         }
         if !self.may_damage(id) {
             return None;
         }
+        let disk = &mut self.controllers.get_mut(&id)?.disk;
+        let hit = match fault.kind {
+            FaultKind::MisdirectedWrite => disk.misdirect(),
+            FaultKind::SnapshotTruncated => disk.spoil_snapshot(Flaw::Truncated, random),
+            FaultKind::SnapshotFlipped => disk.spoil_snapshot(Flaw::BitFlipped, random),
+            FaultKind::SnapshotMissing => disk.spoil_snapshot(Flaw::Missing, random),
+            _ => true,
+        };
+        if !hit {
+            return None;
+        }
+        if fault.kind == FaultKind::MisdirectedWrite {
+            // Nobody notices before it starts again, which it will.
+            self.controllers.get_mut(&id)?.countdown = Some(random.scale(16..=4096) as u32);
+            return Some(format!("controller {id}"));
+        }
         self.crash(id, "as its disk is damaged", Some(fault.span));
         let controller = self.controllers.get_mut(&id)?;
         match fault.kind {
             FaultKind::BitRot => controller.disk.rot(),
-            FaultKind::SnapshotTruncated => drop(controller.disk.spoil_snapshot(Flaw::Truncated)),
-            FaultKind::SnapshotFlipped => drop(controller.disk.spoil_snapshot(Flaw::BitFlipped)),
-            FaultKind::SnapshotMissing => drop(controller.disk.spoil_snapshot(Flaw::Missing)),
-            _ => controller.disk.lose(),
+            FaultKind::DiskLost => controller.disk.lose(),
+            _ => {}
         }
         Some(format!("controller {id}"))
     }
@@ -220,8 +261,7 @@ impl World {
             }
             FaultKind::Transfer => {
                 let id = self.leader()?;
-                self.coverage.mark(crate::coverage::Mark::Transferred);
-                self.step(id, Input::Transfer { to: None });
+                self.transfer(id, None, true);
                 Some(format!("controller {id}"))
             }
             FaultKind::Replace => {
@@ -248,6 +288,9 @@ impl World {
 
     fn begin_machine_fault(&mut self, fault: &Fault, random: &mut Random) -> Option<String> {
         let now = self.now();
+        if fault.kind == FaultKind::Poison {
+            return self.poison(random);
+        }
         if fault.kind == FaultKind::StockOut {
             self.cloud.set_stock_out(true);
             return Some("the cloud".into());
@@ -296,6 +339,9 @@ impl World {
             }
             FaultKind::Repeat => {
                 let acts = self.machines.get(&id)?.worker.repeat();
+                if acts.is_empty() {
+                    return None;
+                }
                 self.act(id, acts);
             }
             _ => return None,
@@ -308,11 +354,12 @@ impl World {
             return;
         }
         let fault = self.faults[at].clone();
+        self.note_felt();
         self.network.unblock(fault.number);
         match fault.kind {
             FaultKind::SlowLink => {
                 let all: Vec<u64> = self.controllers.keys().copied().collect();
-                all.into_iter().for_each(|id| self.slow(id, 1));
+                all.into_iter().for_each(|id| self.slow(fault.number, id, 1));
             }
             FaultKind::SlowDisk => self.controllers.values_mut().for_each(|it| it.disk.slow(1)),
             FaultKind::FullDisk => self.free_disks(),

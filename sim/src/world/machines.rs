@@ -6,6 +6,7 @@ use super::links::Link;
 use crate::clock::Micros;
 use crate::cloud::CloudEvent;
 use crate::coverage::Mark;
+use crate::faults::FaultKind;
 use crate::worker::{Act, Worker};
 use std::collections::BTreeMap;
 use tidegate_scheduler::ids::NodeId;
@@ -147,6 +148,7 @@ impl World {
         let Some(machine) = self.machines.get_mut(&id) else { return };
         if std::mem::take(&mut machine.condemned) {
             let node = machine.worker.node();
+            self.note_fault(FaultKind::Condemned);
             let event = ProviderEvent::Failed { reason: "its host is to be retired".into() };
             self.step(controller, Input::Provider { node, event });
         }

@@ -4,7 +4,6 @@ use super::World;
 use super::happening::CallKind;
 use crate::clock::Micros;
 use crate::controller::Status;
-use crate::coverage::Mark;
 use crate::random::Random;
 use tidegate_scheduler::command::ClientCommand;
 use tidegate_scheduler::controllers::Wish;
@@ -64,8 +63,8 @@ impl World {
         if self.controllers.contains_key(&id) {
             return;
         }
-        if replaces.is_some() {
-            self.coverage.mark(Mark::Replaced);
+        if let Some(old) = replaces {
+            self.replacements.push((old, id, self.is_sound(old)));
         }
         self.add_controller(id);
         if self.healed {

@@ -26,13 +26,16 @@ impl World {
             if *index == self.reference.index() + 1
                 && let Some(term) = term
             {
+                let version = self.reference.state().version();
                 self.reference.commit(*term, &mut self.coverage, &mut self.found);
+                self.note_version(version);
                 if self.recent_members.last() != Some(&members) {
                     self.coverage.mark(Mark::MembersChanged);
                     self.recent_members.push(members.clone());
                     let surplus = self.recent_members.len().saturating_sub(3);
                     self.recent_members.drain(..surplus);
                     self.members = members.clone();
+                    self.note_replaced();
                 }
                 let entry = (*index, *term);
                 let recent = &self.recent_members;

@@ -2,10 +2,11 @@
 
 use super::World;
 use super::happening::{Answer, Call, CallKind, Happening, RequestStep, ToController};
-use crate::checkers::acknowledged_is_visible::is_undecided;
+use crate::checkers::acknowledged_is_visible::{self, is_undecided};
 use crate::clock::Micros;
 use crate::controller::{Controller, Status};
 use crate::coverage::Mark;
+use crate::faults::FaultKind;
 use crate::network::Place;
 use crate::workload::Ask;
 use tidegate_scheduler::command::ClientCommand;
@@ -59,6 +60,9 @@ impl World {
             |ask: &Ask| matches!(ask, Ask::Command { command: ClientCommand::AddController { .. }, .. });
         if adds(&planned.ask) && !self.may_add() {
             return;
+        }
+        if let Ask::Command { key, .. } = &planned.ask {
+            self.commands.insert(*key);
         }
         let what = match planned.ask {
             Ask::Command { key, command } => CallKind::Command { key, command: Box::new(command) },
@@ -162,9 +166,8 @@ impl World {
             }
             CallKind::Transfer { dice } if leads => {
                 let to = self.whom_to_transfer_to(*dice);
-                self.coverage.mark(Mark::Transferred);
                 self.reply(id, call, Ok(Outcome::Done));
-                self.step(id, Input::Transfer { to });
+                self.transfer(id, to, false);
             }
             CallKind::Command { .. } | CallKind::Transfer { .. } => {
                 match leader.filter(|_| call.via.is_none()) {
@@ -204,6 +207,7 @@ impl World {
         if let Some((call, _)) = self.calls.remove(&token) {
             if let Err(Refusal::Unavailable(_)) = &answer {
                 self.coverage.mark(Mark::FullDisk);
+                self.note_fault(FaultKind::FullDisk);
             }
             self.reply(id, call, answer);
         }
@@ -219,7 +223,7 @@ impl World {
         if !core.is_leading() {
             self.coverage.mark(Mark::FollowerRead);
         }
-        self.visible.read(id, floor, core.state(), &self.reference, &mut self.found);
+        acknowledged_is_visible::read(id, floor, core.state(), &self.reference, &mut self.found);
         self.reply(id, call, Ok(Outcome::Done));
     }
 
@@ -263,9 +267,7 @@ impl World {
         self.history.mix(&[number as u64, u64::from(attempt), u64::from(answer.is_ok())]);
         self.say(|| format!("client hears ({number}) from {by}: {answer:?}"));
         if let CallKind::Command { key, command } = what {
-            let run =
-                if let ClientCommand::Submit(submit) = &*command { Some(submit.name.as_str()) } else { None };
-            self.visible.told(key, run, &answer, &self.reference, &mut self.found);
+            acknowledged_is_visible::told(key, &command, &answer, &self.reference, &mut self.found);
             self.note_answer(&command, &answer);
             if news && let Ok(Outcome::Controller { id }) = answer {
                 self.found_controller(id.0, replaces);

@@ -138,7 +138,8 @@ pub(crate) fn list(format: Format, client: &Client) -> Result<(), Failure> {
 }
 
 fn quotas(quotas: &[QuotaView]) -> String {
-    let headings = ["FAMILY", "TIER", "REGION", "WORKSPACE", "TEAM", "USED", "LIMIT", "NOMINAL", "WEIGHT", "BUDGET"];
+    let headings =
+        ["FAMILY", "TIER", "REGION", "WORKSPACE", "TEAM", "USED", "LIMIT", "NOMINAL", "WEIGHT", "BUDGET"];
     let row = |quota: &QuotaView| {
         let coming = quota.reserved + quota.provisioning;
         let coming = (coming > 0).then(|| format!("{coming} on their way"));

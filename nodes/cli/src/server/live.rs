@@ -29,7 +29,8 @@ pub(crate) struct Plan {
 pub(crate) async fn live(plan: Plan) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     // First of all: a port in use must not stop a controller halfway.
-    let socket = GatewaySocket::bind(plan.http).map_err(anyhow::Error::from)?;
+    let mut socket = GatewaySocket::bind(plan.http).map_err(anyhow::Error::from)?;
+    socket.answer_meanwhile().context("the gateway cannot start")?;
     let names = plan.config.http.names.clone();
     let config = controller_config(plan.data, plan.config)?;
     let running = tidegate_controller::start(config).await.map_err(anyhow::Error::from)?;

@@ -47,7 +47,7 @@ pub(crate) async fn member(order: Order) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let Order { file, supervised, format, .. } = &order;
     // First of all: a port in use must not stop a controller halfway.
-    let socket = GatewaySocket::bind(file.http).map_err(anyhow::Error::from)?;
+    let mut socket = GatewaySocket::bind(file.http).map_err(anyhow::Error::from)?;
     let member = join(&file.data, order.join.as_deref())?;
     let token = clients_token(&file.data, file.token.as_deref())?;
     if let Some(nodes) = &file.nodes {
@@ -59,6 +59,7 @@ pub(crate) async fn member(order: Order) -> Result<(), Failure> {
             .with_context(|| format!("cannot make {}", nodes.display()))?;
     }
     let config = controller_config(&order, &member, socket.address())?;
+    socket.answer_meanwhile().context("the gateway cannot start")?;
     let running = tokio::select! {
         started = tidegate_controller::start(config) => started.map_err(|error| not_started(error, &member))?,
         () = signals.next() => return Ok(()),

@@ -1,12 +1,13 @@
 //! A cluster set up by hand: `tidegate controller init`, `run`, `add`, `remove`, `list` and `lead`.
 
-use crate::harness::{Home, end_of};
+use crate::harness::{DEADLINE, Home, end_of};
 use serde_json::Value;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, UdpSocket};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
 /// A controller in the foreground; dropped, it is told to stop.
 struct Member<'a> {
@@ -77,9 +78,11 @@ impl<'a> Member<'a> {
 impl Drop for Member<'_> {
     fn drop(&mut self) {
         self.tell_to_stop();
-        // A test that has failed already must not abort by failing again.
-        if self.child.is_some() && !std::thread::panicking() {
-            self.ended();
+        match &mut self.child {
+            // A test that has failed already must not abort by failing again.
+            Some(child) if std::thread::panicking() => drop(child.kill()),
+            Some(_) => drop(self.ended()),
+            None => {}
         }
     }
 }
@@ -101,6 +104,22 @@ fn are_private(home: &Home, names: &[&str]) {
     }
 }
 
+fn all_bundles_or_none(home: &Home, at: &[SocketAddr]) {
+    fs::create_dir(home.path().join("p")).unwrap();
+    home.write("p/c2.join", "of another cluster");
+    let part = home.run(&format!("controller init --out p {} {} {}", at[0], at[1], at[2]));
+    assert!(part.code == 2 && part.err.contains("p/c2.join is there already"), "{part:?}");
+    assert_eq!(fs::read_dir(home.path().join("p")).unwrap().count(), 1, "all bundles or none");
+}
+
+fn nobody_is_let_in_without_a_file(home: &Home, asked: &str) {
+    // Where there can be no file nobody is let in: the next one is still c4.
+    for out in ["absent/c4.join", "c1.toml"] {
+        let refused = home.run(&format!("controller add --out {out} {asked}"));
+        assert!(refused.code == 2 && refused.err.contains(out), "{refused:?}");
+    }
+}
+
 #[test]
 fn controllers_come_lead_and_go() {
     let home = Home::new();
@@ -111,6 +130,7 @@ fn controllers_come_lead_and_go() {
     are_private(&home, &["b/c1.join", "b/c3.token"]);
     let again = home.run(&format!("controller init --out b {}", at[0]));
     assert!(again.code == 2 && again.err.contains("is there already"), "{again:?}");
+    all_bundles_or_none(&home, &at);
     let token = fs::read_to_string(home.path().join("b/c1.token")).unwrap();
     let start = |name: &'static str, at, bundle| Member::start(&home, name, at, Some(bundle));
     let mut c1 = start("c1", at[0], "b/c1.join");
@@ -126,7 +146,9 @@ fn controllers_come_lead_and_go() {
     let wrong = home.run(&format!("controller lead 9 {asked}"));
     assert!(wrong.code == 3 && wrong.err.contains('9'), "{wrong:?}");
 
+    nobody_is_let_in_without_a_file(&home, &asked);
     home.run(&format!("controller add --out c4.join {asked}")).ok();
+    are_private(&home, &["c4.join", "c4.token"]);
     let mut c4 = start("c4", at[3], "c4.join");
     home.until(&list, |list| table(list) == voters(&[1, 2, 3, 4]));
     home.run(&format!("controller add --learner --out c5.join {asked}")).ok();
@@ -195,4 +217,49 @@ fn a_cluster_of_one_runs_jobs_and_a_folder_has_one_owner() {
     fs::remove_file(home.path().join("c1/token")).unwrap();
     let token = home.run("controller run --config c1.toml");
     assert!(token.code == 2 && token.err.contains("copy it"), "{token:?}");
+}
+
+/// What is answered to this path, without any patience.
+fn asked(address: SocketAddr, path: &str) -> String {
+    let mut text = String::new();
+    let Ok(mut stream) = TcpStream::connect(address) else { return text };
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+#[test]
+fn a_controller_that_still_reads_back_what_it_had_says_so() {
+    let home = Home::new();
+    let listen = ports(1)[0];
+    let http = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    home.run(&format!("controller init --out b {listen}")).ok();
+    let token = fs::read_to_string(home.path().join("b/c1.token")).unwrap();
+    home.write("c1.toml", &format!("data = \"c1\"\nlisten = \"{listen}\"\nhttp = \"{http}\"\n"));
+    // A record that nobody reads yet: its start comes to a halt once it has read back what it had.
+    let record = home.path().join("record");
+    assert!(Command::new("mkfifo").arg(&record).status().unwrap().success());
+    let line = "controller run -o json --config c1.toml --join b/c1.join --record record";
+    let log = File::create(home.path().join("c1.log")).unwrap();
+    let mut child = home.command(line).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+    let told = BufReader::new(child.stdout.take().unwrap());
+    let (name, server) = ("c1".to_owned(), format!("http://{http}"));
+    let mut member = Member { home: &home, name, child: Some(child), server };
+    let since = Instant::now();
+    while asked(http, "/healthz").is_empty() {
+        assert!(since.elapsed() < DEADLINE, "nobody answers: {}", member.log());
+    }
+    for path in ["/readyz", "/api/v1/status"] {
+        let answer = asked(http, path);
+        assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("problem:starting"), "{answer}");
+    }
+    let reading =
+        std::thread::spawn(move || std::io::copy(&mut File::open(record).unwrap(), &mut std::io::sink()));
+    assert!(told.lines().next().unwrap().unwrap().contains("c1"), "{}", member.log());
+    home.run(&format!("status --token {} --server {}", token.trim(), member.server)).ok();
+    assert!(asked(http, "/readyz").starts_with("HTTP/1.1 200"), "{}", member.log());
+    member.tell_to_stop();
+    assert_eq!(member.ended(), 0);
+    assert!(reading.join().unwrap().unwrap() > 0);
 }

@@ -28,7 +28,7 @@ fn a_sweep_adds_up_what_its_threads_play() {
     let told = swept.json();
     assert_eq!((told["seeds"].as_u64(), told["failed"].as_array().map(Vec::len)), (Some(3), Some(0)));
     assert!(told["simulated_hours"].as_f64().unwrap() >= 0.5, "ten minutes and more each: {told}");
-    assert!(told["requests"].as_u64().unwrap() >= 600, "200 requests and more each: {told}");
+    assert!(told["commands"].as_u64().unwrap() >= 600, "200 commands and more each: {told}");
     assert!(told["seen"]["a controller began to lead"].as_u64().unwrap() >= 3);
     // A build without known bugs does not pretend to switch one on.
     let mutant = home.run("sim fuzz --seeds 1 --mutant DropFence");

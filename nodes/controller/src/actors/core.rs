@@ -224,8 +224,9 @@ impl Handler<PeerUp> for CoreActor {
 
     fn handle(&mut self, up: PeerUp, _: &mut Context<CoreActor>) {
         if self.core.state().has_left(up.id) {
-            tracing::warn!(controller = %up.id, "a controller that was removed has dialled");
-            up.link.close(CloseCode::Removed, "this controller was removed from the cluster");
+            let reason = "this controller was removed from the cluster";
+            self.wiring.peers.refusals().say(up.link.peer(), reason);
+            up.link.close(CloseCode::Removed, reason);
         }
     }
 }

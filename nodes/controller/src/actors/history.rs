@@ -1,5 +1,6 @@
 //! Run history's writer, on a thread of its own: all events that have gathered share one transaction.
 
+use super::gathered::Gathered;
 use crate::fatal::Fatal;
 use crate::replicate::blobs::ReplicatedBlobs;
 use crate::replicate::history::{copy, fetch_missing};
@@ -22,7 +23,8 @@ const CATCH_UP_AFTER: Duration = Duration::from_secs(10);
 const GATHER: Duration = Duration::from_millis(20);
 /// How many events do not wait.
 const GATHERED: usize = 2048;
-/// How many events are kept while what comes before them is copied; beyond, they are copied too.
+/// How many events are kept while what comes before them is copied, or while the disk is full; beyond, they are found
+/// again: copied too, or read from the log by the next start.
 const KEPT: usize = 200_000;
 /// How often a full disk is tried again.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
@@ -33,7 +35,7 @@ pub(crate) struct HistoryActor {
     blobs: ReplicatedBlobs,
     /// There is nobody to copy from.
     alone: bool,
-    gathered: Vec<Arc<Event>>,
+    gathered: Gathered,
     /// What is missing is being copied from another controller.
     copying: bool,
     /// The disk is full: what has gathered waits for room, and no new work is accepted meanwhile.
@@ -42,14 +44,22 @@ pub(crate) struct HistoryActor {
 
 impl HistoryActor {
     pub(crate) fn new(history: History, fatal: Fatal, blobs: ReplicatedBlobs, alone: bool) -> HistoryActor {
-        HistoryActor { history, fatal, blobs, alone, gathered: Vec::new(), copying: false, stalled: false }
+        HistoryActor {
+            history,
+            fatal,
+            blobs,
+            alone,
+            gathered: Gathered::default(),
+            copying: false,
+            stalled: false,
+        }
     }
 
     /// Events up to `index` are missing, unless history holds them already.
     fn need(&mut self, index: u64, ctx: &mut Context<HistoryActor>) {
-        self.gathered.retain(|event| event.index > index);
+        self.gathered.forget(index);
         match self.history.set_gap(index) {
-            Ok(true) if self.alone && self.blobs.peers().ids().is_empty() => {
+            Ok(true) if self.has_nobody() => {
                 tracing::error!(
                     index,
                     "run history lacks what happened up to this entry, and nobody else has it"
@@ -77,12 +87,12 @@ impl HistoryActor {
     }
 
     fn write(&mut self) {
-        if self.gathered.is_empty() || self.copying {
+        if self.gathered.len() == 0 || self.copying {
             return;
         }
-        match self.history.apply(&self.gathered) {
+        match self.history.apply(self.gathered.events()) {
             Ok(()) => {
-                self.gathered.clear();
+                self.gathered.written();
                 if std::mem::take(&mut self.stalled) {
                     tracing::info!("run history is written again");
                 }
@@ -98,14 +108,47 @@ impl HistoryActor {
     }
 }
 
+impl HistoryActor {
+    /// Whether there is nobody to copy from.
+    fn has_nobody(&self) -> bool {
+        self.alone && self.blobs.peers().ids().is_empty()
+    }
+
+    /// Writes what waits for room, and then finds what was left out meanwhile.
+    fn try_again(&mut self, ctx: &mut Context<HistoryActor>) {
+        self.write();
+        let Some(index) = self.gathered.lacks() else { return };
+        match self.has_nobody() {
+            false => self.need(index, ctx),
+            true => self.fatal.report(
+                "run history has room again, and lacks what happened after it had held too much back: start the \
+                 controller again, which reads that from the log. Nothing is lost"
+                    .to_owned(),
+            ),
+        }
+    }
+
+    /// Takes one more event, as long as those that wait are not too many.
+    fn take(&mut self, event: Arc<Event>) {
+        let most = if self.stalled { KEPT } else { usize::MAX };
+        if self.gathered.take(event, most) {
+            tracing::error!(
+                waiting = self.gathered.len(),
+                "too much waits for room on the disk: run history takes nothing more until there is some, and then finds \
+                 what it lacks"
+            );
+        }
+    }
+}
+
 impl Actor for HistoryActor {
     type Context = Context<HistoryActor>;
 
     fn started(&mut self, ctx: &mut Context<HistoryActor>) {
         ctx.set_mailbox_capacity(1 << 16);
-        ctx.run_interval(TRY_AGAIN, |actor, _| {
-            if actor.stalled {
-                actor.write();
+        ctx.run_interval(TRY_AGAIN, |actor, ctx| {
+            if actor.stalled || !actor.gathered.is_settled() {
+                actor.try_again(ctx);
             }
         });
         let catch_up = |actor: &mut HistoryActor, _: &mut Context<HistoryActor>| {
@@ -133,7 +176,7 @@ impl Handler<Record> for HistoryActor {
 
     fn handle(&mut self, Record(event): Record, ctx: &mut Context<HistoryActor>) {
         let index = event.index;
-        self.gathered.push(event);
+        self.take(event);
         if self.copying && self.gathered.len() > KEPT {
             return self.need(index - 1, ctx);
         }
@@ -158,7 +201,7 @@ impl Handler<Settle> for HistoryActor {
 
     fn handle(&mut self, _: Settle, _: &mut Context<HistoryActor>) -> bool {
         self.write();
-        self.gathered.is_empty()
+        self.gathered.is_settled()
     }
 }
 
@@ -185,7 +228,7 @@ impl Handler<Flush> for HistoryActor {
 
     fn handle(&mut self, Flush(index): Flush, _: &mut Context<HistoryActor>) -> Result<(), String> {
         self.write();
-        if !self.gathered.is_empty() {
+        if !self.gathered.is_settled() {
             return Err(format!("{} events wait to be written", self.gathered.len()));
         }
         if let Some(index) = index {

@@ -3,6 +3,7 @@
 
 pub(crate) mod core;
 pub(crate) mod disk;
+mod gathered;
 pub(crate) mod history;
 pub(crate) mod link;
 pub(crate) mod pool;

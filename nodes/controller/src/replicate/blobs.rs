@@ -2,11 +2,12 @@
 //! what is missing here is fetched from whoever has it.
 
 use crate::peers::Peers;
+use crate::replicate::settled::Settled;
 use crate::serve::Pieces;
 use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use thiserror::Error;
 use tidegate_store::peer_wire::PeerRequest;
 use tidegate_store::wire::{BlobData, BulkReply, BulkRequest, MAX_DATA, MAX_DIGESTS};
@@ -46,6 +47,7 @@ pub struct ReplicatedBlobs {
     own: u64,
     peers: Peers,
     voters: watch::Receiver<Vec<u64>>,
+    settled: Settled,
 }
 
 impl ReplicatedBlobs {
@@ -55,7 +57,7 @@ impl ReplicatedBlobs {
         peers: Peers,
         voters: watch::Receiver<Vec<u64>>,
     ) -> ReplicatedBlobs {
-        ReplicatedBlobs { local, own, peers, voters }
+        ReplicatedBlobs { local, own, peers, voters, settled: Settled::default() }
     }
 
     pub(crate) fn peers(&self) -> &Peers {
@@ -128,13 +130,17 @@ impl ReplicatedBlobs {
         let voters = self.voters.borrow().clone();
         let needed = voters.len() / 2 + 1;
         let mut have = usize::from(voters.contains(&self.own));
-        if have >= needed || digests.is_empty() {
+        let digests = match have >= needed {
+            true => Vec::new(),
+            false => self.settled.others(&voters, digests, Instant::now()),
+        };
+        if digests.is_empty() {
             return Ok(());
         }
         let mut pushes = JoinSet::new();
         let progress = Arc::new(AtomicU64::new(0));
-        for voter in voters.into_iter().filter(|voter| *voter != self.own) {
-            let (store, link, digests) = (self.local.clone(), self.peers.link(voter), digests.to_vec());
+        for voter in voters.iter().copied().filter(|voter| *voter != self.own) {
+            let (store, link, digests) = (self.local.clone(), self.peers.link(voter), digests.clone());
             let progress = progress.clone();
             pushes.spawn(async move {
                 let link = link.ok_or("it is not connected")?;
@@ -159,6 +165,7 @@ impl ReplicatedBlobs {
         }
         // The others may have them too, in their own time.
         pushes.detach_all();
+        self.settled.add(voters, &digests, Instant::now());
         Ok(())
     }
 

@@ -4,12 +4,14 @@ use crate::actors::link::Shared;
 use crate::peers::Peers;
 use futures_util::future::BoxFuture;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use thiserror::Error;
 use tidegate_scheduler::ids::ControllerId;
 use tidegate_store::peer_wire::{HttpPart, HttpRequest, HttpResponse, PeerReply, PeerRequest};
 use tidegate_store::wire::{BlobData, MAX_DATA};
 use tidegate_transport::bulk::{BulkRecv, BulkSend, BulkStream};
 use tidegate_transport::error::BulkError;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// A request could not be answered by another controller.
 #[derive(Debug, Error)]
@@ -17,6 +19,9 @@ pub enum ForwardError {
     /// There is no link to it.
     #[error("controller {0} is not connected")]
     NotConnected(ControllerId),
+    /// Too many clients' requests are under way from here.
+    #[error("{MOST} requests of this controller's clients are being answered by others already")]
+    Crowded,
     /// The link broke, or the other side broke off.
     #[error("the other controller cannot be heard any more: {0}")]
     Broken(String),
@@ -31,6 +36,31 @@ pub enum ForwardError {
 impl From<BulkError> for ForwardError {
     fn from(error: BulkError) -> Self {
         ForwardError::Broken(error.to_string())
+    }
+}
+
+/// How many requests of clients may be under way to other controllers: fewer than there are streams to any of them, which
+/// snapshots, blobs and history need too.
+const MOST: usize = 1024;
+/// How long one more waits for one of them to end.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How many more requests may go out; clones share it.
+#[derive(Clone)]
+pub(crate) struct Room(Arc<Semaphore>);
+
+impl Default for Room {
+    fn default() -> Room {
+        Room(Arc::new(Semaphore::new(MOST)))
+    }
+}
+
+impl Room {
+    async fn one_more(&self) -> Result<OwnedSemaphorePermit, ForwardError> {
+        match tokio::time::timeout(PATIENCE, self.0.clone().acquire_owned()).await {
+            Ok(Ok(counted)) => Ok(counted),
+            Ok(Err(_)) | Err(_) => Err(ForwardError::Crowded),
+        }
     }
 }
 
@@ -65,6 +95,8 @@ impl BodyOut {
 pub struct BodyIn {
     recv: BulkRecv,
     ended: bool,
+    /// Of a request that went out from here.
+    _counted: Option<OwnedSemaphorePermit>,
 }
 
 impl BodyIn {
@@ -95,6 +127,7 @@ pub struct Forwarding {
     /// Its body.
     pub body: BodyOut,
     recv: BulkRecv,
+    counted: OwnedSemaphorePermit,
 }
 
 impl Forwarding {
@@ -106,18 +139,19 @@ impl Forwarding {
         let link = peers.link(to.0).ok_or(ForwardError::NotConnected(to))?;
         let request = PeerRequest::Http(head);
         request.check().map_err(|over| ForwardError::Refused(over.to_string()))?;
+        let counted = peers.forwarding().one_more().await?;
         let BulkStream { send, recv } = link.open_bulk(&request).await?;
-        Ok(Forwarding { body: BodyOut(send), recv })
+        Ok(Forwarding { body: BodyOut(send), recv, counted })
     }
 
     /// Where the body goes, and where the answer comes from: they may be used at the same time.
     pub fn split(self) -> (BodyOut, Answering) {
-        (self.body, Answering(self.recv))
+        (self.body, Answering(self.recv, self.counted))
     }
 }
 
 /// The answer that another controller gives.
-pub struct Answering(BulkRecv);
+pub struct Answering(BulkRecv, OwnedSemaphorePermit);
 
 impl Answering {
     /// Its head, and then its body.
@@ -125,7 +159,9 @@ impl Answering {
         let reply: PeerReply = self.0.message().await?;
         reply.check().map_err(|over| ForwardError::Broken(over.to_string()))?;
         match reply {
-            PeerReply::Head(head) => Ok((head, BodyIn { recv: self.0, ended: false })),
+            PeerReply::Head(head) => {
+                Ok((head, BodyIn { recv: self.0, ended: false, _counted: Some(self.1) }))
+            }
             PeerReply::NotLeading => Err(ForwardError::NotLeading),
             PeerReply::Refused { reason } => Err(ForwardError::Refused(reason)),
             other => Err(ForwardError::Broken(format!("an answer that does not fit: {other:?}"))),
@@ -149,6 +185,11 @@ pub struct Forwarded {
 pub struct Replying(BulkSend);
 
 impl Replying {
+    /// Returns once nobody waits for the answer any more.
+    pub fn left(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.0.left()
+    }
+
     /// The answer's head; its body follows.
     pub async fn head(mut self, head: HttpResponse) -> Result<BodyOut, ForwardError> {
         self.0.message(&PeerReply::Head(head)).await?;
@@ -194,7 +235,8 @@ pub(super) async fn take(
     let reply = Replying(send);
     match shared.forwarded.0.get() {
         Some(handler) => {
-            handler(Forwarded { from, head, body: BodyIn { recv, ended: false }, reply }).await;
+            let body = BodyIn { recv, ended: false, _counted: None };
+            handler(Forwarded { from, head, body, reply }).await;
             Ok(())
         }
         None => match reply.refuse("this controller has no HTTP server".to_owned()).await {

@@ -13,8 +13,6 @@ use tokio::io::AsyncReadExt;
 
 /// How long to wait before somebody is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
-/// How many blobs are fetched before it is looked again which are missing.
-const FETCHED_AT_ONCE: usize = 1000;
 
 /// Where a copy is asked for; clones share it.
 #[derive(Clone)]
@@ -37,7 +35,7 @@ impl Copying {
 pub(crate) async fn fetch_missing(history: History, blobs: ReplicatedBlobs) {
     loop {
         let of = history.clone();
-        let missing = match blocking(move || of.missing_blobs(FETCHED_AT_ONCE)).await {
+        let missing = match blocking(move || of.missing_blobs()).await {
             Ok(missing) => missing,
             Err(reason) => return tracing::warn!(%reason, "which blobs are missing cannot be told"),
         };
@@ -45,7 +43,7 @@ pub(crate) async fn fetch_missing(history: History, blobs: ReplicatedBlobs) {
         for digest in &missing {
             fetched += usize::from(blobs.fetch(*digest).await);
         }
-        // What nobody has now is looked for again another time.
+        // What nobody has now is looked for again another time; all that somebody has was found.
         if fetched == 0 {
             return;
         }

@@ -5,6 +5,7 @@ pub(crate) mod forward;
 pub(crate) mod history;
 mod places;
 mod serving;
+mod settled;
 pub(crate) mod snapshots;
 
 pub(crate) use places::Places;

@@ -68,6 +68,7 @@ fn failed(to: ControllerId, error: &ForwardError) -> Came {
         ForwardError::NotConnected(_) => Came::Lost(no_leader(error)),
         ForwardError::NotLeading => Came::Lost(no_leader(detail)),
         ForwardError::Broken(_) => Came::Lost(problem::uncertain(detail)),
+        ForwardError::Crowded => Came::Answer(problem::crowded(error).error_response()),
         ForwardError::Refused(_) => Came::Answer(no_leader(detail).error_response()),
     }
 }

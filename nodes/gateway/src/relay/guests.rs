@@ -2,6 +2,7 @@
 //! never passed on again.
 
 use super::asked::{Asked, RELAY, end_to_end};
+use super::key;
 use super::routes::{Came, Routes};
 use crate::app::App;
 use crate::guard;
@@ -13,8 +14,9 @@ use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpResponse, ResponseError};
+use futures_util::future::Either;
 use futures_util::{FutureExt, stream};
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -77,7 +79,24 @@ async fn answer(
         Ok(asked) => asked,
         Err(problem) => return send(reply, problem.error_response()).await,
     };
-    match routes.play(&asked, payload(body), as_you_are).await {
+    // A change goes on to its end, whoever waits for it; what only reads ends with its reader.
+    let left = match key::is_change(&asked.method) {
+        true => Either::Left(pending()),
+        false => Either::Right(reply.left()),
+    };
+    let answered = async {
+        let came = routes.play(&asked, payload(body), as_you_are).await;
+        tell(reply, came).await
+    };
+    tokio::select! {
+        biased;
+        told = answered => told,
+        () = left => Err(ForwardError::Broken("its client has left".to_owned())),
+    }
+}
+
+async fn tell(reply: Replying, came: Came) -> Result<(), ForwardError> {
+    match came {
         Came::Answer(response) => send(reply, response).await,
         Came::Lost(problem) if !problem::is_uncertain(&problem) => reply.not_leading().await,
         Came::Lost(problem) | Came::Behind(problem) => {

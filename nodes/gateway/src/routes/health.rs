@@ -8,10 +8,16 @@ use actix_web::{HttpResponse, get, web};
 #[utoipa::path(tag = "server", security(()), responses((status = 200, description = "It does")))]
 #[get("/healthz")]
 pub(crate) async fn healthz() -> HttpResponse {
+    healthy()
+}
+
+/// That the process answers.
+pub(crate) fn healthy() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain").body("ok\n")
 }
 
-/// Whether requests would be served: this controller is of its cluster, and knows who leads. Needs no token.
+/// Whether requests would be served: this controller has read back what it had stored, is of its cluster, and knows who
+/// leads. Needs no token.
 #[utoipa::path(tag = "server", security(()), responses(
     (status = 200, description = "They would"),
     (status = 503, description = "They would not", body = crate::routes::ProblemBody),

@@ -89,8 +89,7 @@ fn granted(wanted: QuotaAllowance) -> Allowance {
         QuotaPeriod::Week => Period::Week,
         QuotaPeriod::Month => Period::Month,
     };
-    let budget =
-        budget.map(|budget| Budget { vcpu_hours: budget.vcpu_hours, period: period(budget.period) });
+    let budget = budget.map(|budget| Budget { vcpu_hours: budget.vcpu_hours, period: period(budget.period) });
     Allowance { nominal, borrowing_limit, lending_limit, weight, budget }
 }
 

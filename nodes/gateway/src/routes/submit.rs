@@ -55,19 +55,23 @@ async fn check(blobs: &ReplicatedBlobs, need: &Reference) -> Result<(), Problem>
     let tree = Tree::decode(&bytes).map_err(|error| {
         Problem::new(422, "not-a-tree", "The content is no folder", format!("blob {digest}: {error}"))
     })?;
-    hold(blobs, tree.contents()).await
+    let mut digests = tree.contents();
+    digests.push(digest);
+    hold(blobs, digests).await
 }
 
-/// Keeps these until the run is queued. What this controller lacks another one may have; the first that nobody has is
+/// Keeps these until the run is queued, on a majority of controllers: a put that failed may have reached one alone. What this controller lacks another one may have; the first that nobody has is
 /// the client's to put.
 async fn hold(blobs: &ReplicatedBlobs, digests: Vec<Digest>) -> Result<(), Problem> {
     let local = blobs.local().clone();
-    let missing = blocking::<_, StoreError>(move || local.hold(&digests)).await?;
+    let asked = digests.clone();
+    let missing = blocking::<_, StoreError>(move || local.hold(&asked)).await?;
     for digest in missing {
         if !blobs.hold(vec![digest]).await?.is_empty() {
             return Err(lacking(&digest));
         }
     }
+    blobs.spread(&digests).await?;
     Ok(())
 }
 

@@ -75,7 +75,8 @@ async fn serve(
     told: std::sync::mpsc::Sender<(SocketAddr, Controller)>,
     stop: oneshot::Receiver<()>,
 ) {
-    let socket = GatewaySocket::bind(ANY_PORT).unwrap();
+    let mut socket = GatewaySocket::bind(ANY_PORT).unwrap();
+    socket.answer_meanwhile().unwrap();
     let http = format!("http://{}", socket.address());
     let running = start(ControllerConfig { http, ..config }).await.unwrap();
     let limits = BodyLimits { json: 100_000, batch: 4 << 20, blob: 4 << 20 };

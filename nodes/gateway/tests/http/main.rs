@@ -9,3 +9,4 @@ mod harness;
 mod keys;
 mod runs;
 mod several;
+mod starting;

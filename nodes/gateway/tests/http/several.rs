@@ -3,7 +3,7 @@
 use crate::cluster::{Cluster, submit, wait_for};
 use crate::harness::{Server, TOKEN, job};
 use serde_json::json;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use tidegate_controller::{ForwardError, JoinBundle};
 use tidegate_scheduler::ids::ControllerId;
@@ -276,4 +276,49 @@ fn without_a_majority_nothing_is_said_to_be_done() {
     assert_eq!((read.status, read.problem().as_str()), (503, "no-leader"));
     assert_eq!(alone.get("/~/readyz").status, 503);
     assert_eq!(alone.get("/~/healthz").status, 200);
+}
+
+#[test]
+fn who_follows_a_quiet_log_and_leaves_holds_nothing_and_too_many_are_told() {
+    let cluster = Cluster::start();
+    let leader = cluster.leader();
+    let follower = cluster.followers(leader)[0];
+    submit(follower, "one", 1);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let follow = || {
+        let headers = [("authorization".to_owned(), BlobData(format!("Bearer {TOKEN}").into_bytes()))];
+        let path_and_query = "/api/v1/runs/one/logs?follow=true".to_owned();
+        let head = HttpRequest { method: "GET".to_owned(), path_and_query, headers: headers.into() };
+        runtime.block_on(async {
+            let (body, answering) = follower.controller().forward(ControllerId(leader), head).await?.split();
+            body.end().await?;
+            let (head, body) = answering.head().await?;
+            assert_eq!(head.status, 200);
+            Ok::<_, ForwardError>(body)
+        })
+    };
+    // Nothing is printed, ever. One follows from outside, all others from within: sockets are few.
+    let mut outside = follower.begin(&format!(
+        "GET /api/v1/runs/one/logs?follow=true HTTP/1.1\nHost: {}\nAuthorization: Bearer {TOKEN}",
+        follower.address
+    ));
+    let mut begun = [0; 15];
+    outside.read_exact(&mut begun).unwrap();
+    assert_eq!(&begun, b"HTTP/1.1 200 OK");
+    let mut following: Vec<_> = (1..1024).map(|_| follow().unwrap()).collect();
+    let told = follower.get("/status");
+    assert_eq!((told.status, told.problem().as_str()), (503, "crowded"), "{told:?}");
+    // What controllers want of each other does not wait for it.
+    let content = b"a blob";
+    let leads = cluster.server(leader);
+    assert_eq!(leads.put_bytes(&format!("/blobs/{}", Digest::of(content)), content).status, 201);
+    drop(outside);
+    assert_eq!(follower.get("/status").status, 200, "one has left");
+    // More than there are streams: those of them that left must be free.
+    for _ in 0..3 {
+        following.clear();
+        following.extend((0..1024).map(|_| follow().unwrap()));
+    }
+    following.clear();
+    assert_eq!(follower.get("/status").status, 200, "all have left");
 }

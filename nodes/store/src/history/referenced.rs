@@ -29,22 +29,18 @@ impl History {
         Ok(self.inner.blobs.sweep(untouched_for, |digest| referenced.contains(digest))?)
     }
 
-    /// The blobs that runs of this history refer to and that are not stored here, at most `limit`: after a copy
-    /// they are fetched from a peer. What the folders among them hold is only known, and named, once these are
+    /// The blobs that runs of this history refer to and that are not stored here, all of them: after a copy they
+    /// are fetched from a peer, and those that nobody has must not be in the way of others. What the folders among them hold is only known, and named, once these are
     /// here; so ask until there is none.
     ///
     /// # Errors
     /// When the database or the blob store cannot be read.
-    pub fn missing_blobs(&self, limit: usize) -> Result<Vec<Digest>, HistoryError> {
+    pub fn missing_blobs(&self) -> Result<Vec<Digest>, HistoryError> {
         let mut referenced: Vec<Digest> = self.referenced()?.into_iter().collect();
         referenced.sort_unstable();
         let mut missing = Vec::new();
         for digests in referenced.chunks(PAGE as usize) {
             missing.extend(self.inner.blobs.missing(digests)?);
-            if missing.len() >= limit {
-                missing.truncate(limit);
-                break;
-            }
         }
         Ok(missing)
     }

@@ -40,7 +40,9 @@ impl State {
     fn set_quota(&mut self, key: &QuotaKey, allowance: Option<Allowance>, at: &mut Applying<'_>) -> Answer {
         quota::check(key, allowance.as_ref())?;
         let now = self.moment();
-        self.quota.set(key, allowance, now);
+        if allowance.is_some() || !mutants::is(Mutant::KeepLimit) {
+            self.quota.set(key, allowance, now);
+        }
         at.touch(Touched::Quota);
         at.event(What::QuotaSet { key: key.clone(), allowance });
         Ok(Outcome::Done)
@@ -79,6 +81,7 @@ impl State {
             let (run, after) = (submit.name.clone(), unmet.name.to_string());
             return Err(Refusal::PrerequisiteNotMet { run, after });
         }
+        let short = submit.count > 1 && mutants::is(Mutant::ShortArray);
         let run = self.runs.add(Run {
             name: submit.name.as_str().into(),
             workspace,
@@ -96,7 +99,7 @@ impl State {
             submitted: at.wall,
             ended: None,
             cancel_requested: false,
-            elements: Elements::new(submit.count),
+            elements: Elements::new(submit.count - u32::from(short)),
         });
         self.wait_for_prerequisites(run);
         self.opened(workspace, pool_id);

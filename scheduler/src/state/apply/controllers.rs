@@ -65,4 +65,13 @@ impl State {
         }
         leaving
     }
+
+    /// Only to what every controller supports; never back.
+    pub(super) fn raise_version(&mut self, to: u32) -> bool {
+        let fits = to > self.version && self.controllers.iter().all(|(_, known)| known.card.supports >= to);
+        if fits {
+            self.version = to;
+        }
+        fits
+    }
 }

@@ -17,7 +17,8 @@ enum Verdict {
 
 /// Failures of the system queue it again, a few times; failures of the program follow the run's retries.
 fn verdict(run: &Run, attempt: &Attempt, end: &End) -> Verdict {
-    let canceled = run.cancel_requested || attempt.stopping == Some(StopCause::Canceled);
+    let canceled = (run.cancel_requested || attempt.stopping == Some(StopCause::Canceled))
+        && !mutants::is(Mutant::RequeueCanceled);
     let Tries { user, system } = attempt.tries;
     match end {
         End::Succeeded => Verdict::Over(Ending::Completed),

@@ -19,6 +19,7 @@ impl State {
             PlanCommand::ReleaseNode { node, reason } => self.release_node(*node, *reason, at),
             PlanCommand::ForgetController { id } => self.forget_controller(*id, at),
             PlanCommand::Promote { runs } => self.promote(runs, at),
+            PlanCommand::RaiseVersion { to } => self.raise_version(*to),
             PlanCommand::Forget { runs } => self.forget(runs, at),
         }
     }

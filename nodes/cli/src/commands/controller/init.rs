@@ -3,14 +3,14 @@
 use crate::failure::Failure;
 use crate::output::{Format, note};
 use crate::server;
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
 use std::fs::DirBuilder;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
-use tidegate_controller::found;
+use tidegate_controller::{BundleFile, found};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -56,18 +56,16 @@ impl Init {
             .with_context(|| format!("cannot make {}", self.out.display()))?;
         let token = server::new_token();
         let mut founders = Vec::new();
+        // All of them before any is written: a folder has all bundles of a cluster, or none.
+        let mut files = Vec::new();
         for (bundle, address) in bundles.iter().zip(&self.addresses) {
             let path = self.out.join(format!("c{}.join", bundle.id));
-            if path.exists() {
-                let path = path.display();
-                return Err(anyhow!(
-                    "{path} is there already: is it still needed? Move it away, or choose another --out"
-                )
-                .into());
-            }
-            server::save_token(&server::token_beside(&path), &token)?;
-            bundle.save(&path).map_err(anyhow::Error::from)?;
+            files.push((bundle, BundleFile::make(&path).map_err(anyhow::Error::from)?));
             founders.push(Founder { id: bundle.id, address: *address, bundle: path });
+        }
+        for ((bundle, file), founder) in files.into_iter().zip(&founders) {
+            server::save_token(&server::token_beside(&founder.bundle), &token)?;
+            file.write(bundle).map_err(anyhow::Error::from)?;
         }
         note(
             "next: on each machine write a controller.toml with at least `data` and `listen` (its address), then\n  \

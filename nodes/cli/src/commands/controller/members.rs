@@ -5,11 +5,11 @@ use crate::failure::Failure;
 use crate::output::{Format, note};
 use crate::server;
 use crate::table::table;
-use anyhow::anyhow;
+use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
-use tidegate_controller::JoinBundle;
+use tidegate_controller::{BundleFile, JoinBundle};
 use tidegate_gateway::api::{ControllerView, Invite, Page};
 
 const ADD_EXAMPLES: &str = "\
@@ -21,6 +21,19 @@ Examples:
 The bundle, with the token beside it, goes to the new controller's machine and there into
 `tidegate controller run --join`. It is a secret: it holds the cluster's key. The new controller copies
 what there is and votes once it has caught up; the one that it replaces then goes.";
+
+const REMOVE_NOTES: &str = "\
+It no longer votes, the others close its links and refuse it by its number, and its process ends.
+
+What that does not take away: its data folder, like every join bundle, holds the cluster's key, and
+the clients' token with it. Whoever has a copy can still make certificates that the cluster's
+controllers and workers trust, until the key is another one. So delete the folder, its backups and the bundle:
+  rm -r DATA-FOLDER
+
+If a copy may be in wrong hands:
+  the token   write a new one to the file `token` of every data folder, and restart all controllers
+  the key     cannot be changed in a cluster yet: stop this one, make a new one with `tidegate
+              controller init` on empty folders, and submit again what had not ended";
 
 /// Which kind of controller.
 #[derive(Debug, Args)]
@@ -39,6 +52,7 @@ pub(crate) struct Add {
 
 /// Which controller.
 #[derive(Debug, Args)]
+#[command(after_help = REMOVE_NOTES)]
 pub(crate) struct Remove {
     /// Its number, as `tidegate controller list` shows it
     #[arg(value_parser = number)]
@@ -63,15 +77,20 @@ struct Added {
 impl Add {
     pub(crate) fn run(self, format: Format, client: &Client) -> Result<(), Failure> {
         let path = self.out;
-        if path.exists() {
-            return Err(anyhow!("{} is there already; give the name of a new file", path.display()).into());
-        }
+        // Before the cluster is asked: what it lets in must not be lost for want of a file.
+        let file = BundleFile::make(&path).map_err(anyhow::Error::from)?;
         let wanted = Invite { voter: !self.learner, replaces: self.replaces };
         let bundle: JoinBundle = client.post("/controllers", &[], &wanted)?;
+        let lost = || {
+            let id = bundle.id;
+            format!(
+                "controller c{id} is let in, and its bundle is lost: `tidegate controller remove c{id}`, and try again"
+            )
+        };
+        file.write(&bundle).with_context(lost)?;
         if let Some(token) = client.token() {
             server::save_token(&server::token_beside(&path), token)?;
         }
-        bundle.save(&path).map_err(anyhow::Error::from)?;
         note(format_args!(
             "controller c{} is let in; on its machine: tidegate controller run --config controller.toml --join {}",
             bundle.id,

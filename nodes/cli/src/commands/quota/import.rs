@@ -70,18 +70,26 @@ impl Amount {
 impl Import {
     pub(crate) fn run(&self, format: Format, client: &Client) -> Result<(), Failure> {
         let file = self.file.display();
-        let usages: Vec<Usage> = serde_json::from_str(&self.read().map_err(Failure::Local)?)
-            .map_err(|error| Failure::Usage(format!("{file} is not what `az vm list-usage -o json` writes: {error}")))?;
+        let usages: Vec<Usage> =
+            serde_json::from_str(&self.read().map_err(Failure::Local)?).map_err(|error| {
+                Failure::Usage(format!("{file} is not what `az vm list-usage -o json` writes: {error}"))
+            })?;
         let sizes: Page<SizeView> = client.get("/sizes", &[])?;
         let families: BTreeSet<String> = sizes.items.into_iter().map(|size| size.family).collect();
         let (wanted, left_out) = limits(&usages, &families, &self.region);
         if wanted.is_empty() {
             let known = families.len();
-            return Err(Failure::Usage(format!("{file} has no limit of any of the {known} families that are known here")));
+            return Err(Failure::Usage(format!(
+                "{file} has no limit of any of the {known} families that are known here"
+            )));
         }
         if !left_out.is_empty() {
             let shown = left_out.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
-            eprintln!("left out {} of {}: no VM size here is of them ({shown}, ...)", left_out.len(), usages.len());
+            eprintln!(
+                "left out {} of {}: no VM size here is of them ({shown}, ...)",
+                left_out.len(),
+                usages.len()
+            );
         }
         if self.dry_run {
             eprintln!("would set {} limits in region {}; nothing was set", wanted.len(), self.region);

@@ -266,7 +266,7 @@ fn the_blobs_that_runs_need_are_named_until_they_are_here() {
     copy(world.history(), world.state.applied(), new.history(), 1 << 20);
     let mut rounds = Vec::new();
     loop {
-        let missing = new.history().missing_blobs(100).unwrap();
+        let missing = new.history().missing_blobs().unwrap();
         if missing.is_empty() {
             break;
         }
@@ -277,6 +277,22 @@ fn the_blobs_that_runs_need_are_named_until_they_are_here() {
     }
     assert_eq!(rounds, [vec![Digest::of(body.as_bytes())], vec![tree], vec![content]]);
     assert_eq!(new.history().sweep_blobs(std::time::Duration::ZERO).unwrap().blobs, 0);
+}
+
+#[test]
+fn many_blobs_that_nobody_has_are_not_in_the_way_of_others() {
+    let mut world = World::new();
+    let mut nowhere = Vec::new();
+    for run in 0..5_u32 {
+        let digests: Vec<Digest> =
+            (0..500).map(|at: u32| Digest::of(&[run, at].map(u32::to_be_bytes).concat())).collect();
+        let named: Vec<String> = digests.iter().map(|digest| format!("\"blob:{digest}\"")).collect();
+        world.submit(submission(&format!("run{run}"), 1, &format!("[{}]", named.join(","))));
+        nowhere.extend(digests);
+    }
+    let missing = world.history().missing_blobs().unwrap();
+    assert_eq!(missing.len(), nowhere.len());
+    assert!(nowhere.iter().all(|digest| missing.contains(digest)));
 }
 
 #[test]

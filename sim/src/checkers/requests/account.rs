@@ -1,0 +1,163 @@
+//! What clients asked for and was done, by place in the log: their runs, their pools and the limits that were set.
+
+use super::{find_pool, is_as_asked};
+use std::collections::{BTreeMap, BTreeSet};
+use tidegate_scheduler::State;
+use tidegate_scheduler::command::{Command, Entry, PlanCommand, PoolSettings, QuotaKey, Submit};
+use tidegate_scheduler::ids::RunId;
+
+/// Workspace and name; names of pools without case.
+type Name = (String, String);
+
+/// A value by the entry that set it; the newest one at or before an entry holds there.
+#[derive(Clone, Debug)]
+struct Register<T>(Vec<(u64, Option<T>)>);
+
+impl<T> Default for Register<T> {
+    fn default() -> Self {
+        Register(Vec::new())
+    }
+}
+
+impl<T> Register<T> {
+    fn set(&mut self, index: u64, value: Option<T>) {
+        self.0.push((index, value));
+    }
+
+    fn at(&self, index: u64) -> Option<&T> {
+        let newest = self.0.iter().rev().find(|(set, _)| *set <= index);
+        newest.and_then(|(_, value)| value.as_ref())
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Made {
+    index: u64,
+    submit: Submit,
+    forgotten: Option<u64>,
+}
+
+/// All of it.
+#[derive(Debug, Default)]
+pub(super) struct Account {
+    runs: BTreeMap<RunId, Made>,
+    limits: BTreeMap<QuotaKey, Register<u64>>,
+    pools: BTreeMap<Name, Register<PoolSettings>>,
+    /// Pools that somebody asked to be deleted.
+    going: BTreeSet<Name>,
+    /// Runs that the planner let go of in the newest entry.
+    let_go: BTreeSet<RunId>,
+    lost: Vec<RunId>,
+}
+
+impl Account {
+    pub(super) fn made(&mut self, index: u64, run: RunId, submit: &Submit) {
+        // The body is not in the state: its digest is.
+        let submit = Submit { body: Vec::new(), ..submit.clone() };
+        self.runs.insert(run, Made { index, submit, forgotten: None });
+    }
+
+    pub(super) fn limit(&mut self, index: u64, key: &QuotaKey, limit: Option<u64>) {
+        self.limits.entry(key.clone()).or_default().set(index, limit);
+    }
+
+    pub(super) fn pool(&mut self, index: u64, settings: &PoolSettings) {
+        let name = (settings.workspace.clone(), settings.name.to_ascii_lowercase());
+        self.pools.entry(name).or_default().set(index, Some(settings.clone()));
+    }
+
+    pub(super) fn pool_goes(&mut self, workspace: &str, pool: &str) {
+        self.going.insert((workspace.to_owned(), pool.to_ascii_lowercase()));
+    }
+
+    pub(super) fn forgotten(&mut self, index: u64, run: RunId) {
+        match self.runs.get_mut(&run) {
+            Some(made) => made.forgotten = Some(index),
+            None => self.lost.push(run),
+        }
+    }
+
+    /// Runs that the planner asks to be forgotten may go, and pools that are to be deleted.
+    pub(super) fn lets_go(&mut self, entry: &Entry, after: &State) {
+        self.let_go.clear();
+        for command in &entry.commands {
+            if let Command::Plan(PlanCommand::Forget { runs }) = command {
+                self.let_go.extend(runs);
+            }
+        }
+        let index = after.applied();
+        let gone: Vec<Name> =
+            self.going.iter().filter(|(w, name)| find_pool(after, w, name).is_none()).cloned().collect();
+        for name in gone {
+            self.going.remove(&name);
+            self.pools.entry(name).or_default().set(index, None);
+        }
+    }
+
+    /// Whether a run of this name was made and is still there.
+    pub(super) fn lives(&self, workspace: &str, name: &str, state: &State) -> bool {
+        let named = |made: &Made| made.submit.workspace == workspace && made.submit.name == name;
+        self.runs.iter().any(|(id, made)| named(made) && made.forgotten.is_none() && state.run(*id).is_some())
+    }
+
+    /// Whether this run was made as this submission asks, or as one that asks for the same.
+    pub(super) fn is_made(&self, run: RunId, submit: &Submit) -> bool {
+        self.runs.get(&run).is_some_and(|Made { submit: made, .. }| {
+            (&made.workspace, &made.name) == (&submit.workspace, &submit.name)
+                && (made.count, made.digest) == (submit.count, submit.digest)
+        })
+    }
+
+    /// After an entry: all is there as it was asked for.
+    pub(super) fn compare(&mut self, index: u64, after: &State, broken: &mut Vec<String>) {
+        broken.extend(self.lost.drain(..).map(|run| format!("{run} is gone, and nobody had asked for it")));
+        for (run, made) in self.runs.iter().filter(|(_, made)| made.forgotten == Some(index)) {
+            if !self.let_go.contains(run) {
+                broken.push(format!("run {} of entry {} is gone", made.submit.name, made.index));
+            }
+        }
+        self.show(after, broken);
+    }
+
+    /// What a state that stands at some entry must show.
+    pub(super) fn show(&self, state: &State, broken: &mut Vec<String>) {
+        let index = state.applied();
+        let there =
+            |made: &Made| made.index <= index && made.forgotten.is_none_or(|forgotten| forgotten > index);
+        for (id, made) in self.runs.iter().filter(|(_, made)| there(made)) {
+            if !state.run(*id).is_some_and(|run| is_as_asked(&made.submit, run, state)) {
+                broken.push(format!(
+                    "run {} of entry {} is not there as it was asked for: {:?}",
+                    made.submit.name,
+                    made.index,
+                    state.run(*id)
+                ));
+            }
+        }
+        let runs = self.runs.values().filter(|made| there(made)).count();
+        if state.runs().len() != runs {
+            broken.push(format!("there are {} runs, and clients made {runs}", state.runs().len()));
+        }
+        for (key, register) in &self.limits {
+            let (is, asked) = (state.quota().limit(key), register.at(index).copied());
+            if is != asked {
+                broken.push(format!("{key} is limited to {is:?}, and {asked:?} was asked for"));
+            }
+        }
+        for key in state.quota().keys().filter(|key| state.quota().limit(key).is_some()) {
+            if !self.limits.contains_key(key) {
+                broken.push(format!("{key} is limited, and nobody asked for it"));
+            }
+        }
+        for ((workspace, name), register) in &self.pools {
+            let is = find_pool(state, workspace, name).map(|(_, pool)| &pool.settings);
+            if is != register.at(index) {
+                broken.push(format!("pool {name} is {is:?}, and {:?} was asked for", register.at(index)));
+            }
+        }
+        let pools = self.pools.values().filter(|register| register.at(index).is_some()).count();
+        if state.pools().count() != pools {
+            broken.push(format!("there are {} pools, and clients made {pools}", state.pools().count()));
+        }
+    }
+}
