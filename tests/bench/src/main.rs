@@ -15,6 +15,7 @@ mod job;
 mod latency;
 mod machine;
 mod memory;
+mod placements;
 mod quorum;
 mod report;
 mod server;
@@ -32,13 +33,14 @@ use report::Report;
 type Measure = fn(&mut Report) -> Result<()>;
 
 /// What is measured, in this order.
-const MEASUREMENTS: [(&str, Measure); 11] = [
+const MEASUREMENTS: [(&str, Measure); 12] = [
     ("bare", bare::measure),
     ("array_10000", throughput::array),
     ("singles_10000", singles::measure),
     ("hyperqueue", hyperqueue::measure),
     ("submit_to_start", latency::measure),
     ("durable", durable::measure),
+    ("placements", placements::measure),
     ("quorum", quorum::measure),
     ("failover", failover::measure),
     ("memory_queued_single", memory::singles),
