@@ -22,7 +22,7 @@ const fn completes(file: &'static str, prints: fn(&str) -> bool) -> Expected {
 }
 
 /// Every job file. What is checked beyond the prints has a test of its own below.
-const EXPECTED: [Expected; 16] = [
+const EXPECTED: [Expected; 17] = [
     Expected {
         file: "array.yml",
         more: &["--count", "8", "--stream"],
@@ -41,6 +41,12 @@ const EXPECTED: [Expected; 16] = [
         prints: |text| text == "reading the data\n",
     },
     completes("hello.yml", |text| text.starts_with("Hello from run hello on Linux")),
+    Expected {
+        file: "after.yml",
+        more: &["--count", "8", "--stream"],
+        code: 0,
+        prints: |text| text.contains("part 0 of 8, after hello and failing"),
+    },
     Expected {
         file: "inputs.yml",
         more: &["--set", "inputs.rounds=5", "--stream"],
@@ -94,6 +100,8 @@ fn every_job_file_is_submitted_and_ends_as_it_says() -> Result<()> {
     assert_eq!(attempts(&run("retries.yml")?), 3);
     assert_eq!(run("array.yml")?["elements"]["completed"], 8);
     assert_eq!(run("priority.yml")?["priority"], 90);
+    let after = run("after.yml")?;
+    assert_eq!((&after["team"], &after["after"][1]["ended"]), (&"nlp".into(), &"Failed".into()), "{after}");
     let timeout = run("timeout.yml")?;
     assert!(timeout["result"].to_string().contains("time"), "{timeout}");
     organised(&run("organised.yml")?);

@@ -84,6 +84,9 @@ pub(crate) enum Command {
     /// Look at limits, and set them
     #[command(subcommand)]
     Quota(QuotaCommand),
+    /// Look at workspaces, and set how many runs they may have
+    #[command(subcommand)]
+    Workspace(WorkspaceCommand),
     /// Set up and run the controllers of a cluster; add, remove and list them
     #[command(subcommand)]
     Controller(ControllerCommand),
@@ -148,6 +151,14 @@ pub(crate) enum QuotaCommand {
     Set(commands::quota::Set),
     /// Set the limits that a cloud's own tool lists
     Import(commands::quota::Import),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WorkspaceCommand {
+    /// List workspaces, what they run and what they may
+    List,
+    /// Set or lift how many runs a workspace may have
+    Set(commands::workspace::Set),
 }
 
 #[derive(Debug, Subcommand)]

@@ -19,10 +19,11 @@ pub(crate) mod status;
 pub(crate) mod submit;
 pub(crate) mod up;
 pub(crate) mod worker;
+pub(crate) mod workspace;
 
 use crate::args::{
     Cli, Command, ControllerCommand, NodeCommand, PoolCommand, QuotaCommand, RunCommand, SimCommand,
-    WorkerCommand,
+    WorkerCommand, WorkspaceCommand,
 };
 use crate::client::Client;
 use crate::failure::Failure;
@@ -51,7 +52,9 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Node(NodeCommand::List(list)) => list.run(format, &client()?),
         Command::Quota(QuotaCommand::List) => quota::list(format, &client()?),
         Command::Quota(QuotaCommand::Set(set)) => set.run(format, &client()?),
-        Command::Quota(QuotaCommand::Import(set)) => set.run(format, &client()?),
+        Command::Quota(QuotaCommand::Import(import)) => import.run(format, &client()?),
+        Command::Workspace(WorkspaceCommand::List) => workspace::list(format, &client()?),
+        Command::Workspace(WorkspaceCommand::Set(set)) => set.run(format, &client()?),
         Command::Controller(ControllerCommand::Init(init)) => init.run(format),
         Command::Controller(ControllerCommand::Run(run)) => run.run(format),
         Command::Controller(ControllerCommand::Add(add)) => add.run(format, &client()?),

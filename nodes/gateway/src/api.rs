@@ -13,6 +13,7 @@ mod run;
 mod status;
 mod submit;
 mod times;
+mod workspace;
 
 pub use controller::{ControllerRole, ControllerView, Drain, DrainView, Invite};
 pub use node::{NodeState, NodeView};
@@ -22,9 +23,10 @@ pub use pool::{NodeCounts, PoolDelete, PoolView, SizeView};
 pub use problem::{Finding, Problem};
 pub use quota::{QuotaAllowance, QuotaBudget, QuotaPeriod, QuotaPut, QuotaView};
 pub use run::{
-    AttemptView, ElementCounts, ElementView, Explanation, NeedView, Reason, RunDetails, RunState, RunStatus,
-    RunSummary, Touched,
+    AfterView, AttemptView, BandName, DependsOnName, ElementCounts, ElementView, Explanation, NeedView,
+    Reason, RunDetails, RunState, RunStatus, RunSummary, Touched,
 };
 pub use status::StatusView;
 pub use submit::{BatchAnswer, BatchItem, BatchSubmit, MissingBlobs, SubmitAnswer, SubmitRequest};
 pub use times::{Timestamp, format_wall};
+pub use workspace::{WorkspaceLimits, WorkspaceView};

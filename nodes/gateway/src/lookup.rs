@@ -1,9 +1,10 @@
 //! A run as the core knows it now, copied off the core's thread.
 
-use crate::api::{ElementCounts, NeedView, Problem, RunState, RunStatus};
+use crate::api::{AfterView, BandName, ElementCounts, NeedView, Problem, RunState, RunStatus};
 use crate::app::App;
 use crate::past::{self, PastAttempt};
 use crate::vocabulary::{self, gpus};
+use tidegate_scheduler::command::DependsOn;
 use tidegate_scheduler::ids::{Fence, NodeId, RunId, Slot};
 use tidegate_scheduler::message::Phase;
 use tidegate_scheduler::resources::Need;
@@ -24,6 +25,11 @@ pub(crate) struct LiveRun {
     pub(crate) elements: ElementCounts,
     pub(crate) need: Need,
     pub(crate) priority: u8,
+    pub(crate) band: BandName,
+    pub(crate) team: Option<String>,
+    /// Those of the runs it waits for, or waited for, that are still known.
+    pub(crate) after: Vec<AfterView>,
+    pub(crate) max_concurrent: Option<u32>,
     pub(crate) retries: u16,
     pub(crate) grace: Millis,
     pub(crate) submitted: WallMicros,
@@ -46,12 +52,25 @@ impl LiveRun {
             elements: vocabulary::counts(run.elements.counts()),
             need: run.need,
             priority: run.priority,
+            band: vocabulary::band(run.band),
+            team: Some(run.team()).filter(|team| !team.is_empty()).map(str::to_owned),
+            after: after(core, run),
+            max_concurrent: run.terms.as_ref().and_then(|terms| terms.max_concurrent),
             retries: run.retries,
             grace: run.grace,
             submitted: run.submitted,
             started: started(core, run),
         }
     }
+}
+
+fn after(core: &Core, run: &Run) -> Vec<AfterView> {
+    let told = |(id, on): &(RunId, DependsOn)| {
+        let (name, ending) = core.state().prerequisite(*id)?;
+        let ended = ending.map(vocabulary::of_ending);
+        Some(AfterView { run: name.to_owned(), on: vocabulary::depends_on(*on), ended })
+    };
+    run.terms.iter().flat_map(|terms| &terms.after).filter_map(told).collect()
 }
 
 fn started(core: &Core, run: &Run) -> Option<WallMicros> {

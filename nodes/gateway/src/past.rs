@@ -1,14 +1,18 @@
 //! What history says of runs and attempts; asked off the threads that serve.
 
-use crate::api::{Problem, RunState};
+use crate::api::{Problem, RunState, format_wall};
 use crate::app::{App, blocking, stopping};
 use crate::problem::{behind, internal, not_found};
+use tidegate_scheduler::event::What;
 use tidegate_scheduler::ids::{Fence, NodeId, RunId, Slot};
 use tidegate_scheduler::message::End;
 use tidegate_scheduler::time::WallMicros;
 use tidegate_store::artifacts::{Artifacts, StoredLog};
 use tidegate_store::wire::LogStream;
-use tidegate_store::{AttemptRow, Digest, History, HistoryError, RunRow};
+use tidegate_store::{AttemptRow, Digest, EventFilter, History, HistoryError, RunRow};
+
+/// Of a run that was changed over and over, the latest events alone are told.
+const LOOKED_AT: u32 = 1000;
 
 impl From<HistoryError> for Problem {
     fn from(error: HistoryError) -> Problem {
@@ -53,6 +57,30 @@ pub(crate) fn is_whole(app: &App) -> Result<(), Problem> {
 pub(crate) async fn run(app: &App, run: RunId) -> Result<(RunRow, Vec<u8>), Problem> {
     let found = ask(app, move |history| Ok(history.run(run)?.zip(history.body(run)?))).await?;
     found.ok_or_else(|| not_found(format!("run {run} has just been dropped: its time in history is over")))
+}
+
+/// What befell a run in the queue, in words, the first first.
+pub(crate) async fn in_the_queue(app: &App, run: RunId) -> Result<Vec<String>, Problem> {
+    ask(app, move |history| {
+        let mut told = Vec::new();
+        for event in history.events(EventFilter::Run(run), None, LOOKED_AT)?.items {
+            let at = format_wall(event.wall);
+            match event.what {
+                What::Promoted { band, .. } => {
+                    let band = format!("{band:?}").to_lowercase();
+                    told.push(format!("it had waited for long, and rose to the band {band} ({at})"));
+                }
+                What::PrerequisiteNotMet { after, .. } => {
+                    let name = history.run(after)?.map_or_else(|| after.to_string(), |row| row.submit.name);
+                    told.push(format!("canceled, since run {name}, which it was to start after, ended otherwise than it must ({at})"));
+                }
+                _ => {}
+            }
+        }
+        told.reverse();
+        Ok(told)
+    })
+    .await
 }
 
 /// The tries of one element, the first one first.

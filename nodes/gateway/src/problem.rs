@@ -114,6 +114,11 @@ impl From<Refusal> for Problem {
             Refusal::PoolInUse { .. } => (409, "pool-in-use", "The pool still has runs"),
             Refusal::NeverFits { .. } => (422, "never-fits", "The run can never fit"),
             Refusal::BadPool { .. } => (422, "bad-pool", "The pool makes no sense"),
+            Refusal::BadQuota { .. } => (422, "bad-quota", "The allowance makes no sense"),
+            Refusal::TooManyRuns { .. } => (409, "too-many-runs", "The workspace has as many runs as it may"),
+            Refusal::PrerequisiteNotMet { .. } => {
+                (409, "prerequisite-not-met", "What the run is to start after ended otherwise")
+            }
             Refusal::TooMuch { .. } => (422, "too-much", "More is asked for than may be"),
             Refusal::BadName { .. } => (422, "bad-name", "The name cannot be used"),
             Refusal::NothingToRetry(_) => (409, "nothing-to-retry", "Nothing is to be retried"),

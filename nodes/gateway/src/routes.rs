@@ -21,6 +21,7 @@ mod sizes;
 mod status;
 mod submit;
 mod wait;
+mod workspaces;
 
 use crate::relay::key;
 use actix_web::web;
@@ -77,6 +78,8 @@ fn register(config: &mut ServiceConfig<'_>) {
         .service(nodes::list)
         .service(quotas::list)
         .service(quotas::put)
+        .service(workspaces::list)
+        .service(workspaces::put)
         .service(sizes::list)
         .service(controllers::list)
         .service(controllers::invite)

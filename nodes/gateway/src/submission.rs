@@ -3,13 +3,13 @@
 use crate::api::{Problem, SubmitRequest};
 use crate::problem;
 use std::str::FromStr;
-use tidegate_scheduler::command::{OnDisconnect, Submit};
+use tidegate_scheduler::command::{After, DependsOn, OnDisconnect, Scheduling, Submit};
 use tidegate_scheduler::ids::ContentId;
 use tidegate_scheduler::limits::agreed;
 use tidegate_scheduler::resources::{Need, Resources};
 use tidegate_scheduler::state::DEFAULT_WORKSPACE;
 use tidegate_scheduler::time::Millis;
-use tidegate_spec::{CommandJob, DataPath, Input, unsupported};
+use tidegate_spec::{CommandJob, DataPath, Input, TidegateSettings, unsupported};
 use tidegate_store::Digest;
 
 /// Between SIGTERM and SIGKILL for a job that does not say.
@@ -64,6 +64,7 @@ pub(crate) fn read(request: SubmitRequest, spare: impl FnOnce() -> String) -> Re
         count: request.count.unwrap_or(1),
         need: need(&job)?,
         priority: job.priority(),
+        scheduling: scheduling(&job.tidegate),
         retries: u16::try_from(job.tidegate.retries).unwrap_or(u16::MAX),
         on_disconnect: match job.tidegate.on_disconnect {
             tidegate_spec::OnDisconnect::Continue => OnDisconnect::Continue,
@@ -89,6 +90,23 @@ fn need(job: &CommandJob) -> Result<Need, Problem> {
         gpu_milli: gpus
             .ok_or_else(|| problem::bad_request("no node has that many GPUs").at("job.resources.gpus"))?,
     }))
+}
+
+fn scheduling(settings: &TidegateSettings) -> Scheduling {
+    let on = |on| match on {
+        tidegate_spec::DependsOn::Completed => DependsOn::Completed,
+        tidegate_spec::DependsOn::Failed => DependsOn::Failed,
+        tidegate_spec::DependsOn::Ended => DependsOn::Ended,
+    };
+    Scheduling {
+        team: settings.team.clone(),
+        after: settings
+            .after
+            .iter()
+            .map(|after| After { run: after.run.clone(), on: on(after.on) })
+            .collect(),
+        max_concurrent: settings.max_concurrent,
+    }
 }
 
 fn references(job: &CommandJob) -> Result<Vec<Reference>, Problem> {

@@ -30,12 +30,16 @@ fn a_bare_job_takes_a_whole_node_of_the_default_pool() {
 fn all_that_the_core_decides_by_is_taken_from_the_job() {
     let extra = json!({"compute": "azureml:gpu-pool", "resources": {"cpus": 2, "memory": "1.5Gi", "gpus": 1},
         "queue_settings": {"priority": "high"}, "experiment_name": "mnist",
-        "tidegate": {"retries": 3, "on_disconnect": "stop", "grace_period": 5}});
+        "tidegate": {"retries": 3, "on_disconnect": "stop", "grace_period": 5, "team": "nlp", "max_concurrent": 2,
+            "after": ["a", {"run": "b", "on": "ended"}]}});
     let submit = read_one(request(job(extra))).unwrap().submit;
     assert_eq!(submit.need, Need::Part(Resources { vcpu: 2, memory_mib: 1536, gpu_milli: 1000 }));
     assert_eq!((submit.pool.as_deref(), submit.priority), (Some("gpu-pool"), 75));
     assert_eq!((submit.retries, submit.on_disconnect, submit.grace), (3, OnDisconnect::Stop, Millis(5000)));
     assert_eq!(submit.experiment, "mnist");
+    let after = |run: &str, on| After { run: run.into(), on };
+    let after = vec![after("a", DependsOn::Completed), after("b", DependsOn::Ended)];
+    assert_eq!(submit.scheduling, Scheduling { team: Some("nlp".into()), after, max_concurrent: Some(2) });
     for compute in ["serverless", "azureml:serverless"] {
         assert_eq!(read_one(request(job(json!({"compute": compute})))).unwrap().submit.pool, None);
     }
@@ -79,6 +83,11 @@ fn what_cannot_be_run_is_refused_by_its_key() {
         (json!({"resources": {"instance_count": 2}}), "job.resources.instance_count", "unsupported"),
         (json!({"comand": "x"}), "job.comand", "bad-specification"),
         (json!({"command": "echo ${{inputs.nope}}"}), "job.command", "bad-specification"),
+        (
+            json!({"tidegate": {"after": [{"run": "a", "on": "done"}]}}),
+            "job.tidegate.after[0].on",
+            "bad-specification",
+        ),
         (json!({"limits": {"timeout": "soon"}}), "job.limits.timeout", "bad-specification"),
     ] {
         let problem = read_one(request(job(extra))).err().unwrap();

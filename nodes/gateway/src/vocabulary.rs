@@ -1,14 +1,15 @@
 //! From the core's words to those that people know from Azure ML.
 
-use crate::api::{ElementCounts, NodeCounts, NodeState, RunState};
+use crate::api::{BandName, DependsOnName, ElementCounts, NodeCounts, NodeState, RunState};
 use tidegate_scheduler::Core;
+use tidegate_scheduler::command::DependsOn;
 use tidegate_scheduler::event::Ending;
 use tidegate_scheduler::ids::{Fence, NodeId};
 use tidegate_scheduler::message::Phase;
 use tidegate_scheduler::resources::Tier;
 use tidegate_scheduler::state::elements::{Counts, ElementState};
 use tidegate_scheduler::state::nodes::{Node, NodePhase};
-use tidegate_scheduler::state::runs::Run;
+use tidegate_scheduler::state::runs::{Band, Run};
 
 /// At most so many placed elements are looked at to say where an array stands.
 const LOOKED_AT: usize = 1000;
@@ -18,6 +19,22 @@ pub(crate) fn of_ending(ending: Ending) -> RunState {
         Ending::Completed => RunState::Completed,
         Ending::Failed => RunState::Failed,
         Ending::Canceled => RunState::Canceled,
+    }
+}
+
+pub(crate) fn band(band: Band) -> BandName {
+    match band {
+        Band::Low => BandName::Low,
+        Band::Medium => BandName::Medium,
+        Band::High => BandName::High,
+    }
+}
+
+pub(crate) fn depends_on(on: DependsOn) -> DependsOnName {
+    match on {
+        DependsOn::Completed => DependsOnName::Completed,
+        DependsOn::Failed => DependsOnName::Failed,
+        DependsOn::Ended => DependsOnName::Ended,
     }
 }
 

@@ -58,14 +58,18 @@ fn concerns(what: &What, wanted: RunId) -> bool {
         | What::Canceled { run, .. }
         | What::RunEnded { run, .. }
         | What::Retried { run, .. }
+        | What::PrerequisiteNotMet { run, .. }
+        | What::Promoted { run, .. }
         | What::CancelRequested { run, .. } => *run == wanted,
         What::Started { slot, .. }
         | What::Ended { slot, .. }
         | What::Requeued { slot, .. }
         | What::Abandoned { slot, .. } => slot.run == wanted,
         What::Forgotten { runs } => runs.contains(&wanted),
-        What::PoolApplied { .. } | What::PoolDeleted { .. } | What::QuotaSet { .. } | What::Node { .. } => {
-            false
-        }
+        What::PoolApplied { .. }
+        | What::PoolDeleted { .. }
+        | What::WorkspaceSet { .. }
+        | What::QuotaSet { .. }
+        | What::Node { .. } => false,
     }
 }

@@ -77,6 +77,14 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// Text that is not empty.
+    pub(crate) fn name(&self, expected: &str) -> Result<String, SpecError> {
+        match self.text()? {
+            text if text.is_empty() => Err(self.invalid(expected)),
+            text => Ok(text),
+        }
+    }
+
     /// Text that no message may show.
     pub(crate) fn secret(&self) -> Result<String, SpecError> {
         match &self.node.value {
@@ -159,6 +167,9 @@ impl<'a> Field<'a> {
     /// The entries of a map whose keys are the user's own.
     pub(crate) fn entries(&self) -> Result<Vec<(&'a str, Field<'a>)>, SpecError> {
         let Value::Map(entries) = &self.node.value else { return Err(self.wrong_type("a map")) };
+        if let Some(slip) = entries.iter().find(|entry| entry.is_boolean) {
+            return Err(refuse(boolean_key(&slip.key), slip.spot, "", self.source));
+        }
         Ok(entries.iter().map(|entry| (entry.key.as_str(), self.child(entry))).collect())
     }
 
@@ -174,6 +185,9 @@ impl<'a> Field<'a> {
         for entry in entries {
             let key = entry.key.as_str();
             if !shape.known.contains(&key) && !shape.read_only.contains(&key) {
+                if entry.is_boolean {
+                    return Err(refuse(boolean_key(key), entry.spot, "", self.source));
+                }
                 let problem = Problem::UnknownKey {
                     nearest: nearest(key, shape.known.iter().copied()).map(str::to_owned),
                     known: shape.known.to_vec(),
@@ -219,6 +233,15 @@ impl<'a> Fields<'a> {
 
 fn dotted(parent: &str, key: &str) -> String {
     if parent.is_empty() { key.to_owned() } else { format!("{parent}.{key}") }
+}
+
+/// A key of the user's own that YAML reads as a boolean.
+fn boolean_key(written: &str) -> Problem {
+    Problem::WrongType {
+        expected: "text as a key".to_owned(),
+        found: "the boolean true".to_owned(),
+        hint: Some(format!("quote it: \"{written}\"")),
+    }
 }
 
 fn refuse(problem: Problem, spot: Spot, key: &str, source: &Arc<Source>) -> SpecError {

@@ -20,7 +20,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 pub use distribution::{Distribution, DistributionKind};
 pub use environment::{Build, CondaFile, EnvironmentRef, InlineEnvironment};
-pub use extension::{OnDisconnect, TidegateSettings};
+pub use extension::{After, DependsOn, OnDisconnect, TidegateSettings};
 pub(crate) use identity::snake_case;
 pub use identity::{Identity, IdentityKind};
 pub use input::{DataInput, DataKind, Input, InputMode};

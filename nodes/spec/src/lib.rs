@@ -35,8 +35,8 @@ pub use duration::iso8601;
 pub use error::{Place, Problem, SpecError};
 pub use expand::{Reference, Template};
 pub use job::{
-    Build, CommandJob, CondaFile, DataInput, DataKind, Distribution, DistributionKind, DockerArgs,
-    EnvironmentRef, Identity, IdentityKind, InlineEnvironment, Input, InputMode, JobTier, Limits,
+    After, Build, CommandJob, CondaFile, DataInput, DataKind, DependsOn, Distribution, DistributionKind,
+    DockerArgs, EnvironmentRef, Identity, IdentityKind, InlineEnvironment, Input, InputMode, JobTier, Limits,
     OnDisconnect, Output, OutputMode, Priority, QueueSettings, Resources, Service, ServiceKind,
     TidegateSettings,
 };
@@ -44,7 +44,7 @@ pub use literal::Literal;
 pub use local::{Expected, Found, LocalPath, Role};
 pub use pool::{
     DEFAULT_IDLE_TIME, DEFAULT_MAX_INSTANCES, DEFAULT_SIZE, NetworkSettings, PoolIdentity, PoolIdentityKind,
-    PoolSpec, SshSettings, Tier, UserAssignedIdentity,
+    PoolSpec, QueueOrder, SshSettings, Tier, UserAssignedIdentity,
 };
 pub use rest::{RestBody, rest_body};
 pub use size::MemorySize;

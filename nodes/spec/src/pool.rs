@@ -13,10 +13,12 @@ use crate::source::Source;
 use crate::tree::Node;
 
 mod identity;
+mod queue;
 
 pub use identity::{PoolIdentity, PoolIdentityKind, UserAssignedIdentity};
 #[cfg(test)]
 pub(crate) use identity::{SHAPE as IDENTITY, USER_ASSIGNED};
+pub use queue::QueueOrder;
 
 /// The size of a pool that names none.
 pub const DEFAULT_SIZE: &str = "STANDARD_DS3_V2";
@@ -68,7 +70,8 @@ pub struct PoolSpec {
     /// The resource behind an attached pool.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_id: Option<String>,
-    /// How its provider makes nodes: a map that this provider alone understands, and checks. Not part of the REST body.
+    /// What Azure ML has no word for: [`PoolSpec::team`], [`PoolSpec::order`], and beside them how its provider makes
+    /// nodes, which this provider alone understands, and checks. Not part of the REST body.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tidegate: Option<serde_json::Map<String, serde_json::Value>>,
     /// Where each key stands, when the pool was read from YAML.
@@ -163,7 +166,7 @@ impl PoolSpec {
         };
         let max_instances = fields.get("max_instances");
         let pool = PoolSpec {
-            name: Some(name.text()?).filter(|text| !text.is_empty()).ok_or_else(|| name.invalid("a name"))?,
+            name: name.name("a name")?,
             description: fields.text("description")?,
             location: fields.text("location")?,
             size: fields.text("size")?.filter(|size| !size.is_empty()),
@@ -184,7 +187,7 @@ impl PoolSpec {
             network_settings: fields.read("network_settings", NetworkSettings::read)?,
             enable_node_public_ip: fields.read("enable_node_public_ip", Field::boolean)?.unwrap_or(true),
             resource_id: fields.text("resource_id")?,
-            tidegate: fields.read("tidegate", Field::object)?,
+            tidegate: fields.read("tidegate", queue::read)?,
             origin: Origin::of(root),
         };
         if pool.min_instances > pool.max_instances {

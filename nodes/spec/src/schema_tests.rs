@@ -97,6 +97,29 @@ fn tidegates_own_keys_are_few_and_do_not_shadow_azures() {
 }
 
 #[test]
+fn what_a_run_stands_beside_is_read() {
+    let text = "command: x\nenvironment: azureml:e\ntidegate:\n  team: nlp\n  max_concurrent: 4\n  after:\n    - a\n    - {run: b, on: failed}\n";
+    let crate::Document::Command(job) = crate::read_str(text, "f.yml", "/").unwrap() else { panic!("a job") };
+    let own = &job.tidegate;
+    assert_eq!((own.team.as_deref(), own.max_concurrent), (Some("nlp"), Some(4)));
+    let after: Vec<_> = own.after.iter().map(|after| (after.run.as_str(), after.on)).collect();
+    assert_eq!(after, [("a", crate::DependsOn::Completed), ("b", crate::DependsOn::Failed)]);
+    let json = serde_json::to_value(own).unwrap();
+    assert_eq!(json["after"], serde_json::json!(["a", {"run": "b", "on": "failed"}]));
+}
+
+#[test]
+fn a_pools_team_and_order_are_not_its_providers() {
+    let text = "type: amlcompute\nname: p\ntidegate: {team: nlp, order: Strict, seed: 7}\n";
+    let crate::Document::Pool(pool) = crate::read_str(text, "f.yml", "/").unwrap() else { panic!("a pool") };
+    assert_eq!((pool.team(), pool.order()), (Some("nlp"), pool::QueueOrder::Strict));
+    assert_eq!(serde_json::json!(pool.provider()), serde_json::json!({"seed": 7}));
+    let bare = "type: amlcompute\nname: p\ntidegate: {order: fair}\n";
+    let crate::Document::Pool(pool) = crate::read_str(bare, "f.yml", "/").unwrap() else { panic!("a pool") };
+    assert_eq!((pool.team(), pool.order(), pool.provider()), (None, pool::QueueOrder::Fair, None));
+}
+
+#[test]
 fn a_pools_provider_settings_are_passed_on_as_they_are() {
     let text = "type: amlcompute\nname: p\ntidegate: {boot_delay_s: 0.5, kind: local}\n";
     let crate::Document::Pool(pool) = crate::read_str(text, "f.yml", "/").unwrap() else { panic!("a pool") };

@@ -33,6 +33,8 @@ pub(crate) struct Node {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Entry {
     pub(crate) key: String,
+    /// The key is `on` without quotes, which YAML 1.1 reads as a boolean: a key where a schema has it, else a slip.
+    pub(crate) is_boolean: bool,
     pub(crate) spot: Spot,
     pub(crate) node: Node,
 }

@@ -41,10 +41,18 @@ fn bad_jobs_are_told_where_and_what() {
         ("an input's name", "inputs: {my-data: 1}\n"),
         ("a tag that is not text", "tags: {year: 2024}\n"),
         ("a key that YAML reads as a boolean", "environment_variables:\n  ON: x\n"),
+        ("the same as Tidegate has one itself", "environment_variables:\n  on: x\n"),
         ("a variable without a value", "environment_variables:\n  TOKEN:\n"),
         ("duplicate key", "tags: {a: b}\ncompute: cpu\ntags: {c: d}\n"),
         ("malformed", "inputs:\n  a: [1, 2\n  b: 3\n"),
         ("tabs", "inputs:\n\ta: 1\n"),
+        ("an unknown key of Tidegate's own", "tidegate:\n  max_concurent: 3\n"),
+        ("a team that is no name", "tidegate: {team: 7}\n"),
+        ("a run to wait for without a list", "tidegate:\n  after: train\n"),
+        ("an ending that is none", "tidegate:\n  after:\n    - train\n    - {run: test, on: falied}\n"),
+        ("a run to wait for without a name", "tidegate:\n  after: [{on: ended}]\n"),
+        ("a run to wait for that is no name", "tidegate:\n  after: [3]\n"),
+        ("none at once", "tidegate:\n  max_concurrent: 0\n"),
         ("missing input", "inputs: {epochs: 1}\n"),
     ];
     let mut all = String::new();
@@ -75,6 +83,8 @@ fn bad_documents_are_told_what_they_are() {
         ("nothing to tell it by", "name: x\n"),
         ("a pipeline", "type: pipeline\njobs: {}\n"),
         ("a pool's wrong tier", "type: amlcompute\nname: p\ntier: spot\n"),
+        ("a pool's order", "type: amlcompute\nname: p\ntidegate:\n  order: strickt\n"),
+        ("a pool's team", "type: amlcompute\nname: p\ntidegate: {team: [a, b]}\n"),
         ("a pool upside down", "type: amlcompute\nname: p\nmin_instances: 5\n"),
     ];
     let mut all = String::new();

@@ -79,7 +79,8 @@ proptest! {
         let yaml = format!(
             "command: run\nenvironment: azureml:e\ninputs:\n  n: {number}\n  f: {float:?}\n  b: {flag}\n  t: '{quoted}'\n  \
              d: {{path: ./x, type: uri_folder}}\nenvironment_variables: {{T: '{quoted}'}}\nlimits: {{timeout: {timeout}}}\n\
-             resources: {{cpus: 1, memory: {mebibytes}Mi}}\ntidegate: {{retries: {retries}, on_disconnect: stop}}\n"
+             resources: {{cpus: 1, memory: {mebibytes}Mi}}\ntidegate: {{retries: {retries}, on_disconnect: stop, team: t, max_concurrent: 3,\n  \
+             after: [a, {{run: b, on: Failed}}, {{run: c}}]}}\n"
         );
         let Ok(Document::Command(job)) = read_str(&yaml, "job.yml", "/nonexistent") else {
             return Err(TestCaseError::fail(format!("refused: {yaml}")));

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use tidegate_scheduler::command::{OnDisconnect, Submit};
+use tidegate_scheduler::command::{OnDisconnect, Scheduling, Submit};
 use tidegate_scheduler::event::{Ending, Event, What};
 use tidegate_scheduler::ids::{Fence, NodeId, RunId, Slot};
 use tidegate_scheduler::message::{End, Report};
@@ -75,6 +75,7 @@ fn events(number: u64) -> Vec<Event> {
         count: 1,
         need: Need::Part(Resources { vcpu: 1, memory_mib: 0, gpu_milli: 0 }),
         priority: 50,
+        scheduling: Scheduling::default(),
         retries: 0,
         on_disconnect: OnDisconnect::Continue,
         grace: Millis::seconds(30),

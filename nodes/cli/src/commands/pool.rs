@@ -22,7 +22,10 @@ A pool file is an `amlcompute` of Azure ML's:
   size: Standard_DS3_v2
   min_instances: 0
   max_instances: 4
-  idle_time_before_scale_down: 120";
+  idle_time_before_scale_down: 120
+  tidegate:
+    team: nlp        # whose quota its VMs count against; the workspace's without it
+    order: fair      # teams take turns; `strict`: by priority, then by submission";
 
 /// Which file.
 #[derive(Debug, Args)]
@@ -131,6 +134,8 @@ fn pool_table(pool: &PoolView) -> String {
         ("size", Some(format!("{} ({offers})", pool.size))),
         ("family", Some(pool.family.clone())),
         ("tier", Some(pool.tier.clone())),
+        ("team", pool.team.clone()),
+        ("order", Some(pool.order.clone())),
         ("location", Some(pool.location.clone())),
         ("instances", Some(format!("{} to {}", pool.min_instances, pool.max_instances))),
         ("scale-down", Some(format!("after {} without work", span(pool.idle_time_before_scale_down)))),
@@ -150,7 +155,7 @@ mod tests {
     fn a_pool_reads_like_a_page() {
         let pool = json!({
             "name": "small", "workspace": "default", "location": "eastus", "size": "Standard_DS3_v2",
-            "family": "standardDSv2Family", "tier": "dedicated", "vcpu": 4, "memory_mib": 14336, "gpus": 0.0,
+            "family": "standardDSv2Family", "tier": "dedicated", "team": "nlp", "order": "fair", "vcpu": 4, "memory_mib": 14336, "gpus": 0.0,
             "min_instances": 0, "max_instances": 4, "idle_time_before_scale_down": 120.0,
             "nodes": {"coming": 1, "idle": 0, "running": 2, "unusable": 0, "leaving": 0}, "open_runs": 3,
             "queued_elements": 8, "deleting": false, "boot_failures": 2, "last_failure": "no room",

@@ -5,7 +5,9 @@ use crate::failure::Failure;
 use crate::output::Format;
 use crate::table::{between, elements, mib, pairs, span, table};
 use clap::Args;
-use tidegate_gateway::api::{AttemptView, NeedView, RunDetails, Timestamp};
+use tidegate_gateway::api::{
+    AfterView, AttemptView, BandName, DependsOnName, NeedView, RunDetails, Timestamp,
+};
 
 /// Which run.
 #[derive(Debug, Args)]
@@ -48,7 +50,10 @@ fn page(details: &RunDetails) -> String {
         ("pool", Some(run.pool.clone())),
         ("command", command),
         ("takes", Some(need(&details.need))),
-        ("priority", Some(details.priority.to_string())),
+        ("at once", details.max_concurrent.map(|most| format!("no more than {most} elements"))),
+        ("priority", Some(format!("{} (band {})", details.priority, band(details.band)))),
+        ("team", details.team.clone()),
+        ("after", Some(details.after.iter().map(after).collect::<Vec<_>>().join("\n"))),
         ("description", details.description.clone()),
         ("tags", Some(tags.join(", "))),
         ("submitted", moment(&run.submitted_at)),
@@ -69,6 +74,27 @@ fn page(details: &RunDetails) -> String {
         "attempts".to_owned()
     };
     format!("{head}\n\n{of}\n{}", attempts(&details.attempts))
+}
+
+fn band(band: BandName) -> &'static str {
+    match band {
+        BandName::Low => "low",
+        BandName::Medium => "medium",
+        BandName::High => "high",
+    }
+}
+
+/// A run that is, or was, waited for.
+fn after(after: &AfterView) -> String {
+    let must = match after.on {
+        DependsOnName::Completed => "has completed",
+        DependsOnName::Failed => "has failed or was canceled",
+        DependsOnName::Ended => "has ended",
+    };
+    match after.ended {
+        None => format!("{} {must}: waits", after.run),
+        Some(state) => format!("{} {must}: it is {state}", after.run),
+    }
 }
 
 fn attempts(attempts: &[AttemptView]) -> String {
@@ -114,7 +140,9 @@ mod tests {
             "elements": {"queued": 0, "running": 0, "completed": 0, "failed": 1, "canceled": 0},
             "submitted_at": "2030-01-01T00:00:00.000Z", "started_at": "2030-01-01T00:00:01.500Z",
             "ended_at": "2030-01-01T00:01:31.500Z", "exit_code": 7, "result": "exit code 7",
-            "tags": {"team": "vision", "bare": null}, "properties": {}, "priority": 50,
+            "tags": {"team": "vision", "bare": null}, "properties": {}, "priority": 50, "band": "medium",
+            "team": "nlp", "max_concurrent": 4,
+            "after": [{"run": "clean", "on": "completed", "ended": "Completed"}, {"run": "other", "on": "failed"}],
             "need": {"whole_node": false, "vcpu": 2, "memory_mib": 4096, "gpus": 0.0}, "retries": 1,
             "grace_seconds": 30.0, "job": {"command": "python train.py\n"}, "element": 0, "outputs": ["default"],
             "notes": ["environment x is not mapped", "the log was cut"],

@@ -1,5 +1,9 @@
 //! `tidegate submit`.
 
+mod after;
+
+use after::AfterArg;
+
 use crate::args::Global;
 use crate::client::{Client, segment};
 use crate::failure::Failure;
@@ -22,6 +26,9 @@ Examples:
   tidegate submit job.yml --count 1000           an array: each element knows its number
   tidegate submit job.yml --name n1 --wait       sent again, a name gives the same run
   tidegate submit job.yml --set inputs.rate=0.1 --set compute=big
+  tidegate submit test.yml --after train         once the run `train` has ended well
+  tidegate submit tell.yml --after train:failed  once it has failed or was cancelled
+  tidegate submit job.yml --count 100 --max-concurrent 10 --team nlp
 
 The file is a command job of Azure ML's. Its `code` and local inputs are uploaded, unless the
 server has them already. Ctrl-C during --wait or --stream leaves the run alone.";
@@ -48,6 +55,15 @@ pub(crate) struct Submit {
     /// The experiment, in place of the file's
     #[arg(long, value_name = "NAME")]
     experiment: Option<String>,
+    /// Start it once this run has ended well, or `:failed`, or `:ended` however; may be repeated, and adds to the file's
+    #[arg(long, value_name = "RUN[:failed|:ended]")]
+    after: Vec<AfterArg>,
+    /// Whose run it is, where several teams share the pool; in place of the file's
+    #[arg(long)]
+    team: Option<String>,
+    /// No more elements of the array than this run at once; in place of the file's
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_concurrent: Option<u32>,
     /// Wait until the run has ended; the exit code tells how
     #[arg(long, conflicts_with = "stream")]
     wait: bool,
@@ -94,7 +110,10 @@ impl Submit {
                 "{file} is a pool, not a job; make it with `tidegate pool apply {file}`"
             )));
         };
-        let job = if self.set.is_empty() { *job } else { with_changes(&job, &self.set)? };
+        let mut job = if self.set.is_empty() { *job } else { with_changes(&job, &self.set)? };
+        job.tidegate.after.extend(self.after.iter().map(|after| after.0.clone()));
+        job.tidegate.team = self.team.clone().or(job.tidegate.team);
+        job.tidegate.max_concurrent = self.max_concurrent.or(job.tidegate.max_concurrent);
         let wrong = unsupported(&job);
         if wrong.is_empty() { Ok(job) } else { Err(Failure::Spec(wrong)) }
     }

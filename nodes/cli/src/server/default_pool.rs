@@ -4,7 +4,7 @@ use anyhow::anyhow;
 use tidegate_controller::Controller;
 use tidegate_provider::{Catalogue, LocalSettings};
 use tidegate_scheduler::Refusal;
-use tidegate_scheduler::command::{ClientCommand, PoolSettings};
+use tidegate_scheduler::command::{ClientCommand, PoolSettings, QueueOrder};
 use tidegate_scheduler::resources::{Tier, VmSize};
 use tidegate_scheduler::state::DEFAULT_WORKSPACE;
 use tidegate_scheduler::time::Millis;
@@ -35,12 +35,14 @@ pub(crate) async fn ensure(controller: &Controller) -> anyhow::Result<String> {
     let settings = PoolSettings {
         workspace: DEFAULT_WORKSPACE.to_owned(),
         name: NAME.to_owned(),
+        team: None,
         region: "local".to_owned(),
         size: fitting(controller.catalogue(), cores())?,
         tier: Tier::Dedicated,
         min_instances: 0,
         max_instances: MAX_INSTANCES,
         idle_time_before_scale_down: IDLE,
+        order: QueueOrder::Fair,
         provider: LocalSettings::default().to_json(),
     };
     match controller.ask(None, ClientCommand::ApplyPool(Box::new(settings))).await {

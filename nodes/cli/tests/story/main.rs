@@ -7,3 +7,4 @@ mod life;
 mod members;
 mod runs;
 mod sim;
+mod turns;

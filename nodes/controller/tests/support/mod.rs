@@ -8,7 +8,9 @@ use tidegate_controller::ControllerConfig;
 use tidegate_controller::disk::LogOptions;
 use tidegate_provider::Catalogue;
 use tidegate_scheduler::Limits;
-use tidegate_scheduler::command::{ClientCommand, OnDisconnect, PoolSettings, Submit};
+use tidegate_scheduler::command::{
+    ClientCommand, OnDisconnect, PoolSettings, QueueOrder, Scheduling, Submit,
+};
 use tidegate_scheduler::resources::{Need, Tier};
 use tidegate_scheduler::time::Millis;
 use tidegate_store::Digest;
@@ -35,12 +37,14 @@ pub(crate) fn pool() -> ClientCommand {
     ClientCommand::ApplyPool(Box::new(PoolSettings {
         workspace: "default".into(),
         name: "still".into(),
+        team: None,
         region: "local".into(),
         size: Catalogue::builtin().find("Standard_DS3_v2").unwrap(),
         tier: Tier::Dedicated,
         min_instances: 0,
         max_instances: 0,
         idle_time_before_scale_down: Millis::seconds(120),
+        order: QueueOrder::Fair,
         provider: Vec::new(),
     }))
 }
@@ -54,6 +58,7 @@ pub(crate) fn submit(name: &str, body: &str) -> ClientCommand {
         count: 1,
         need: Need::WholeNode,
         priority: 50,
+        scheduling: Scheduling::default(),
         retries: 0,
         on_disconnect: OnDisconnect::Continue,
         grace: Millis::seconds(10),

@@ -13,6 +13,8 @@ pub struct PoolView {
     /// The team of the workspace that its VMs count against; absent for the workspace itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub team: Option<String>,
+    /// In what order its runs start: `fair` or `strict`.
+    pub order: String,
     /// Where its VMs are.
     pub location: String,
     /// Their size.

@@ -166,6 +166,17 @@ pub struct RunDetails {
     pub properties: BTreeMap<String, Option<String>>,
     /// 0 to 100: higher goes first.
     pub priority: u8,
+    /// What goes first, whoever's it is: from the priority, and one higher for each day in the queue.
+    pub band: BandName,
+    /// Whose it is, where several teams share the pool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<String>,
+    /// The runs that must end before it starts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<AfterView>,
+    /// No more of its elements than this run at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_concurrent: Option<u32>,
     /// What each element takes.
     pub need: NeedView,
     /// How often a failed command is tried again.
@@ -180,8 +191,44 @@ pub struct RunDetails {
     pub attempts: Vec<AttemptView>,
     /// The names of what its accepted attempt left behind.
     pub outputs: Vec<String>,
-    /// What people should know: a warning about its environment, a log that was cut.
+    /// What people should know: why it was cancelled in the queue, a warning about its environment, a log that was cut.
     pub notes: Vec<String>,
+}
+
+/// What goes first, whoever's it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BandName {
+    /// Priorities up to 37.
+    Low,
+    /// Those around 50.
+    Medium,
+    /// 63 and more.
+    High,
+}
+
+/// A run that must end before another one starts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AfterView {
+    /// Its name.
+    pub run: String,
+    /// How it must end.
+    pub on: DependsOnName,
+    /// How it has ended; absent while it is waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<RunState>,
+}
+
+/// How a run must end before another one starts; one that ends otherwise cancels what waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DependsOnName {
+    /// Well.
+    Completed,
+    /// Not well: failed, or cancelled.
+    Failed,
+    /// However.
+    Ended,
 }
 
 /// One try of one element.

@@ -7,8 +7,8 @@ use crate::problem::{self, Answer};
 use crate::relay::Key;
 use crate::vocabulary::{self, gpus};
 use actix_web::{HttpResponse, delete, get, put, web};
-use serde_json::{Value, json};
-use tidegate_scheduler::command::{ClientCommand, PoolSettings};
+use serde_json::{Map, Value, json};
+use tidegate_scheduler::command::{ClientCommand, PoolSettings, QueueOrder};
 use tidegate_scheduler::ids::PoolId;
 use tidegate_scheduler::resources::Tier;
 use tidegate_scheduler::state::pools::Pool;
@@ -50,7 +50,8 @@ pub(crate) async fn show(
 
 /// Makes a pool, or changes one. Its size, tier and location never change.
 ///
-/// The body has the keys of Azure ML's `amlcompute` file, and under `tidegate` what its provider takes: of the local
+/// The body has the keys of Azure ML's `amlcompute` file, and under `tidegate` a `team` of the workspace that its VMs
+/// count against, the `order` (`fair` or `strict`) in which its runs start, and what its provider takes: of the local
 /// one `boot_delay_s`, `boot_failure_rate`, `boot_failures` and `seed`. The name may be left out of it.
 #[utoipa::path(tag = "pools", params(("name" = String, Path, description = "The pool"), InWorkspace),
     request_body(content = Value, description = "An `amlcompute` as JSON"), responses(
@@ -104,9 +105,6 @@ fn settings(app: &App, name: String, workspace: String, mut body: Value) -> Resu
     let Some(keys) = body.as_object_mut() else {
         return Err(problem::bad_request("the body is a JSON object with the keys of an `amlcompute` file"));
     };
-    let mut own = keys.remove("tidegate");
-    let team = team(own.as_mut())?;
-    let provider = provider_settings(app, own)?;
     match keys.get("name") {
         None => drop(keys.insert("name".to_owned(), json!(name))),
         Some(given) if given.as_str().is_some_and(|given| given.eq_ignore_ascii_case(&name)) => {}
@@ -124,9 +122,10 @@ fn settings(app: &App, name: String, workspace: String, mut body: Value) -> Resu
     let size = app.controller.catalogue().find(spec.size()).map_err(|error| {
         Problem::new(422, "unknown-size", "There is no such VM size", error.to_string()).at("size")
     })?;
+    let provider = provider_settings(app, spec.provider())?;
     Ok(PoolSettings {
         workspace,
-        team,
+        team: spec.team().map(str::to_owned),
         region: vocabulary::region(spec.location.as_deref()),
         size,
         tier: match spec.tier() {
@@ -136,18 +135,13 @@ fn settings(app: &App, name: String, workspace: String, mut body: Value) -> Resu
         min_instances: spec.min_instances,
         max_instances: spec.max_instances,
         idle_time_before_scale_down: Millis::seconds(spec.idle_time_before_scale_down),
+        order: match spec.order() {
+            tidegate_spec::QueueOrder::Fair => QueueOrder::Fair,
+            tidegate_spec::QueueOrder::Strict => QueueOrder::Strict,
+        },
         name: spec.name,
         provider,
     })
-}
-
-/// The team that the pool's VMs count against: among Tidegate's own keys, not the provider's.
-fn team(own: Option<&mut Value>) -> Result<Option<String>, Problem> {
-    match own.and_then(Value::as_object_mut).and_then(|keys| keys.remove("team")) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(team)) => Ok(Some(team)),
-        Some(other) => Err(wrong(format!("`team` is {other}; it is a name")).at("tidegate.team")),
-    }
 }
 
 fn wrong(detail: String) -> Problem {
@@ -155,15 +149,11 @@ fn wrong(detail: String) -> Problem {
 }
 
 /// Checked by the provider's own rules.
-fn provider_settings(app: &App, given: Option<Value>) -> Result<Vec<u8>, Problem> {
-    let bytes = match given {
-        None | Some(Value::Null) => Vec::new(),
-        Some(Value::Object(mut keys)) => {
-            keys.entry("kind").or_insert_with(|| json!("local"));
-            Value::Object(keys).to_string().into_bytes()
-        }
-        Some(other) => return Err(wrong(format!("`tidegate` is {other}; it is a map"))),
-    };
+fn provider_settings(app: &App, given: Option<Map<String, Value>>) -> Result<Vec<u8>, Problem> {
+    let bytes = given.map_or_else(Vec::new, |mut keys| {
+        keys.entry("kind").or_insert_with(|| json!("local"));
+        Value::Object(keys).to_string().into_bytes()
+    });
     app.controller.provider_settings(&bytes).map_err(wrong)
 }
 
@@ -175,6 +165,10 @@ fn view(core: &Core, id: PoolId, pool: &Pool) -> PoolView {
         name: settings.name.clone(),
         workspace: settings.workspace.clone(),
         team: settings.team.clone(),
+        order: match settings.order {
+            QueueOrder::Fair => "fair".to_owned(),
+            QueueOrder::Strict => "strict".to_owned(),
+        },
         location: settings.region.clone(),
         size: settings.size.name.clone(),
         family: settings.size.family.clone(),

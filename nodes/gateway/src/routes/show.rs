@@ -40,7 +40,9 @@ pub(crate) async fn show(
     let (past, body) = past::run(&app, run.id).await?;
     let job: Value = serde_json::from_slice(&body).map_err(crate::problem::internal)?;
     let attempts = past::attempts(&app, slot).await?;
-    Ok(HttpResponse::Ok().json(details(&run, slot.element, job, &past, &attempts, position)))
+    let mut details = details(&run, slot.element, job, &past, &attempts, position);
+    details.notes.splice(0..0, past::in_the_queue(&app, run.id).await?);
+    Ok(HttpResponse::Ok().json(details))
 }
 
 fn details(
@@ -58,6 +60,10 @@ fn details(
         tags: labels(&job, "tags"),
         properties: labels(&job, "properties"),
         priority: run.priority,
+        band: run.band,
+        team: run.team.clone(),
+        after: run.after.clone(),
+        max_concurrent: run.max_concurrent,
         need: lookup::need(&run.need),
         retries: run.retries,
         grace_seconds: run.grace.0 as f64 / 1000.0,

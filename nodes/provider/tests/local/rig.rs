@@ -11,7 +11,7 @@ use std::{
 
 use tidegate_provider::{LocalConfig, LocalProvider, NodeOrder, Provider};
 use tidegate_scheduler::{
-    command::PoolSettings,
+    command::{PoolSettings, QueueOrder},
     ids::NodeId,
     input::ProviderEvent,
     resources::{Resources, Tier, VmSize},
@@ -82,12 +82,14 @@ pub(crate) fn order(node: u64, settings: &str) -> NodeOrder {
     let pool = PoolSettings {
         workspace: "w".into(),
         name: "p".into(),
+        team: None,
         region: "local".into(),
         size,
         tier: Tier::Dedicated,
         min_instances: 0,
         max_instances: 9,
         idle_time_before_scale_down: Millis(1000),
+        order: QueueOrder::Fair,
         provider: settings.into(),
     };
     NodeOrder { node: NodeId(node), pool: Arc::new(pool) }

@@ -1,12 +1,16 @@
 //! What Tidegate adds to Azure ML's schema: the map under the key `tidegate`.
 
+mod after;
+
+pub use after::{After, DependsOn};
+
 use serde::Serialize;
 
 use crate::error::SpecError;
 use crate::fields::{Field, Shape};
 
 /// Tidegate's own settings of a run. They do not appear in the REST body.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct TidegateSettings {
     /// How often the command is tried again after it has failed; 0 to 1000, 0 when the file does not say.
     #[serde(skip_serializing_if = "is_zero")]
@@ -20,6 +24,15 @@ pub struct TidegateSettings {
     /// The priority, 0 to 100; goes before `queue_settings.priority`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<u8>,
+    /// Whose run it is, where several teams of a workspace share its pools.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub team: Option<String>,
+    /// Runs of the same workspace that must end before this one starts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<After>,
+    /// No more elements of an array than this run at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_concurrent: Option<u32>,
 }
 
 /// What becomes of a command whose node cannot reach the controllers.
@@ -43,8 +56,10 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
-pub(crate) const SHAPE: Shape =
-    Shape { known: &["retries", "on_disconnect", "grace_period", "priority"], read_only: &[] };
+pub(crate) const SHAPE: Shape = Shape {
+    known: &["retries", "on_disconnect", "grace_period", "priority", "team", "after", "max_concurrent"],
+    read_only: &[],
+};
 
 impl TidegateSettings {
     pub(crate) fn read(field: &Field<'_>) -> Result<TidegateSettings, SpecError> {
@@ -58,6 +73,9 @@ impl TidegateSettings {
                 .unwrap_or_default(),
             grace_period: number("grace_period", 86_400)?.and_then(|n| u32::try_from(n).ok()),
             priority: number("priority", 100)?.and_then(|n| u8::try_from(n).ok()),
+            team: fields.read("team", |field| field.name("the name of a team"))?,
+            after: fields.read("after", after::read_all)?.unwrap_or_default(),
+            max_concurrent: fields.read("max_concurrent", |field| field.count(1))?,
         })
     }
 

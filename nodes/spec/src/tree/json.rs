@@ -93,7 +93,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
             if !seen.insert(key.clone()) {
                 return Err(A::Error::custom(format!("the key `{key}` is given twice")));
             }
-            entries.push(Entry { key, spot: Spot::default(), node: access.next_value()? });
+            entries.push(Entry { key, is_boolean: false, spot: Spot::default(), node: access.next_value()? });
         }
         Ok(Node::from_json(Value::Map(entries)))
     }

@@ -76,7 +76,11 @@ enum Content {
 }
 
 enum Key {
-    Name(String, Spot),
+    Name {
+        name: String,
+        is_boolean: bool,
+        spot: Spot,
+    },
     /// `<<`: the value's entries are taken over unless the map has its own.
     Merge(Spot),
 }
@@ -251,9 +255,9 @@ impl Builder<'_> {
                     }
                     Ok(())
                 }
-                Some(Key::Name(name, spot)) => {
+                Some(Key::Name { name, is_boolean, spot }) => {
                     lines.insert(name.clone(), spot.line);
-                    entries.push(Entry { key: name, spot, node });
+                    entries.push(Entry { key: name, is_boolean, spot, node });
                     Ok(())
                 }
                 Some(Key::Merge(spot)) => match merge_entries(node) {
@@ -272,10 +276,12 @@ impl Builder<'_> {
 
     /// A key must be text, and new in its map.
     fn key_name(&self, node: Node) -> Result<Key, SpecError> {
+        let written = self.source.text.get(node.spot.offset..node.spot.offset + node.spot.length);
+        let is_boolean = matches!(node.value, Value::Bool(_));
         let name = match node.value {
             Value::Text(name) => name,
+            Value::Bool(_) if written == Some("on") => "on".to_owned(),
             other => {
-                let written = self.source.text.get(node.spot.offset..node.spot.offset + node.spot.length);
                 let hint = match (&other, written) {
                     (Value::List(_) | Value::Map(_) | Value::Null, _) | (_, None) => None,
                     (_, Some(written)) => Some(format!("quote it: \"{written}\"")),
@@ -295,7 +301,7 @@ impl Builder<'_> {
             error.set_key(&name);
             return Err(error);
         }
-        Ok(Key::Name(name, node.spot))
+        Ok(Key::Name { name, is_boolean, spot: node.spot })
     }
 
     fn spend(&mut self, size: Size, spot: Spot) -> Result<(), SpecError> {

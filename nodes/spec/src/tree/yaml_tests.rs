@@ -61,11 +61,14 @@ fn merges_yield_to_the_maps_own_keys_and_to_earlier_merges() {
 fn duplicate_and_odd_keys_are_refused_where_they_stand() {
     let error = refused("a: 1\nb: 2\na: 3\n");
     assert_eq!(error.to_string(), "t.yml:3:1: a: the key is given twice, first in line 1");
-    let error = refused("tags:\n  on: x\n");
+    let error = refused("tags:\n  off: x\n");
     assert_eq!(
         error.to_string(),
-        "t.yml:2:3: expected text as a key, found the boolean true; quote it: \"on\""
+        "t.yml:2:3: expected text as a key, found the boolean false; quote it: \"off\""
     );
+    // Where a schema has the key, it is one.
+    assert!(entry(&read("on: x\n").unwrap(), "on").is_boolean);
+    assert!(!entry(&read("\"on\": x\n").unwrap(), "on").is_boolean);
     assert!(refused("? [a]\n: b\n").to_string().contains("found a list"));
 }
 

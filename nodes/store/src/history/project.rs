@@ -44,9 +44,13 @@ pub(super) fn write(db: &Connection, position: u64, event: &Event) -> Done {
             }
             at.event(Some(*run), None, event)
         }
-        What::PoolApplied { .. } | What::PoolDeleted { .. } | What::QuotaSet { .. } => {
-            at.event(None, None, event)
+        What::PrerequisiteNotMet { run, .. } | What::Promoted { run, .. } => {
+            at.event(Some(*run), None, event)
         }
+        What::PoolApplied { .. }
+        | What::PoolDeleted { .. }
+        | What::WorkspaceSet { .. }
+        | What::QuotaSet { .. } => at.event(None, None, event),
         What::Node { node, .. } => at.event(None, Some(*node), event),
         What::Forgotten { runs } => runs.iter().try_for_each(|run| at.forgotten(*run)),
     }
@@ -69,6 +73,7 @@ impl At<'_> {
             workspace: submit.workspace.clone(),
             experiment: submit.experiment.clone(),
             pool: submit.pool.clone(),
+            scheduling: submit.scheduling.clone(),
             body: Vec::new(),
             ..*submit
         };

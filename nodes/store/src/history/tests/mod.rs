@@ -15,7 +15,8 @@ use rusqlite::types::Value;
 use tempfile::TempDir;
 use tidegate_scheduler::State;
 use tidegate_scheduler::command::{
-    ClientCommand, Command, Entry, Observation, OnDisconnect, PlanCommand, PoolSettings, RunSelector, Submit,
+    ClientCommand, Command, Entry, Observation, OnDisconnect, PlanCommand, PoolSettings, QueueOrder,
+    RunSelector, Scheduling, Submit,
 };
 use tidegate_scheduler::event::Event;
 use tidegate_scheduler::ids::{ContentId, Fence, NodeId, PoolId, RunId, Slot};
@@ -51,12 +52,14 @@ impl World {
         let pool = PoolSettings {
             workspace: "default".into(),
             name: "cpu".into(),
+            team: None,
             region: "local".into(),
             size,
             tier: Tier::Dedicated,
             min_instances: 0,
             max_instances: 1,
             idle_time_before_scale_down: Millis::seconds(120),
+            order: QueueOrder::Fair,
             provider: Vec::new(),
         };
         world.enter(vec![client(ClientCommand::ApplyPool(Box::new(pool)))]);
@@ -164,6 +167,7 @@ fn submission(name: &str, count: u32, body: &str) -> Submit {
         count,
         need: Need::Part(Resources { vcpu: 1, memory_mib: 0, gpu_milli: 0 }),
         priority: 50,
+        scheduling: Scheduling::default(),
         retries: 1,
         on_disconnect: OnDisconnect::Continue,
         grace: Millis::seconds(10),
