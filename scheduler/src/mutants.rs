@@ -80,11 +80,29 @@ pub enum Mutant {
     WorstFit,
     /// A node without work is given back at once.
     ReleaseEarly,
+    /// What somebody borrows is not passed on to whom it is borrowed from.
+    KeepCharge,
+    /// What was borrowed and is given back is not passed on.
+    KeepRefund,
+    /// What somebody never lends is not kept for him.
+    LendLocal,
+    /// A run that waits for another one is let go however that one ended.
+    StartInVain,
+    /// One element more than `max_concurrent` runs at once.
+    OneMoreAtOnce,
+    /// What ran in a workspace still counts for it.
+    KeepRunning,
+    /// What a team had still counts for it.
+    KeepTeamUse,
+    /// Teams do not take turns.
+    IgnoreShares,
+    /// A budget is never used up.
+    EndlessBudget,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 38] = [
+    pub const ALL: [Mutant; 47] = [
         Mutant::DropFence,
         Mutant::AcknowledgeBeforeSync,
         Mutant::SkipRefund,
@@ -123,6 +141,15 @@ impl Mutant {
         Mutant::NeverPromote,
         Mutant::WorstFit,
         Mutant::ReleaseEarly,
+        Mutant::KeepCharge,
+        Mutant::KeepRefund,
+        Mutant::LendLocal,
+        Mutant::StartInVain,
+        Mutant::OneMoreAtOnce,
+        Mutant::KeepRunning,
+        Mutant::KeepTeamUse,
+        Mutant::IgnoreShares,
+        Mutant::EndlessBudget,
     ];
 }
 

@@ -40,7 +40,10 @@ impl Resources {
 
     /// What part of `whole` this is, in millionths: that of the resource of which it is the greatest part.
     pub fn dominant_part(&self, whole: &Resources) -> u64 {
-        let part = |have: u64, of: u64| (have * 1_000_000).checked_div(of).unwrap_or(0);
+        let part = |have: u64, of: u64| {
+            let millionths = (u128::from(have) * 1_000_000).checked_div(of.into()).unwrap_or(0);
+            u64::try_from(millionths).unwrap_or(u64::MAX)
+        };
         part(self.vcpu.into(), whole.vcpu.into())
             .max(part(self.memory_mib, whole.memory_mib))
             .max(part(self.gpu_milli.into(), whole.gpu_milli.into()))

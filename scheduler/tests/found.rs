@@ -2,10 +2,13 @@
 
 mod world;
 
-use tidegate_scheduler::command::{ClientCommand, Submit};
+use tidegate_scheduler::command::{
+    After, ClientCommand, DependsOn, PoolSettings, QuotaKey, RunLimits, Scheduling, Submit,
+};
 use tidegate_scheduler::message::{End, FromWorker};
 use tidegate_scheduler::resources::Need;
 use tidegate_scheduler::state::nodes::NodePhase;
+use tidegate_scheduler::state::quota::Allowance;
 use tidegate_scheduler::time::{Millis, WallMicros};
 use tidegate_scheduler::{Input, Limits, Outcome, Refusal};
 use world::{World, limit, pool, run, select, vcpu};
@@ -139,5 +142,88 @@ fn a_pool_is_served_although_another_one_takes_every_step_that_a_pass_may_make()
     world.ask(ClientCommand::Submit(Box::new(waits)));
     go_on(&mut world);
     assert!(world.executions.iter().any(|assignment| assignment.run == "second"), "it has had its turn");
+    world.check();
+}
+
+/// A run that starts after others.
+fn after(name: &str, after: &[(&str, DependsOn)]) -> Submit {
+    let after = after.iter().map(|(run, on)| After { run: (*run).into(), on: *on }).collect();
+    Submit { scheduling: Scheduling { after, ..Scheduling::default() }, ..run(name, 1, vcpu(1)) }
+}
+
+#[test]
+fn a_run_that_names_another_one_twice_waits_for_it_once() {
+    let mut world = World::new();
+    world.apply_pool(pool("main", 4, 0, 1));
+    world.submit(run("data", 1, vcpu(1)));
+    world.submit(after("twice", &[("data", DependsOn::Completed), ("data", DependsOn::Ended)]));
+    world.submit(after("never", &[("data", DependsOn::Completed), ("data", DependsOn::Failed)]));
+    world.check();
+    let (node, fence) = world.running()[0];
+    world.end(node, fence, End::Succeeded);
+    world.check();
+    let counts = |name| world.core.state().find_run("default", name).unwrap().1.elements.counts();
+    assert_eq!(counts("twice").placed, 1);
+    assert_eq!(counts("never").canceled, 1, "no end is both");
+}
+
+#[test]
+fn a_pool_does_not_grow_for_what_its_workspace_may_not_run() {
+    let mut world = World::new();
+    let limits = RunLimits { max_running: Some(2), max_open: None };
+    world.told(ClientCommand::SetWorkspace { workspace: "default".into(), limits }).unwrap();
+    world.apply_pool(pool("main", 4, 0, 9));
+    world.submit(run("array", 9, Need::WholeNode));
+    assert_eq!((world.core.state().nodes().count(), world.running().len()), (2, 2));
+    world.check();
+}
+
+#[test]
+fn a_run_that_is_tried_again_counts_for_how_many_its_workspace_may_have() {
+    let mut world = World::new();
+    world.apply_pool(pool("main", 4, 0, 1));
+    let limits = RunLimits { max_running: None, max_open: Some(1) };
+    world.told(ClientCommand::SetWorkspace { workspace: "default".into(), limits }).unwrap();
+    world.submit(run("a", 1, vcpu(1)));
+    let (node, fence) = world.running()[0];
+    world.end(node, fence, End::Exited { code: 1 });
+    world.submit(run("b", 1, vcpu(1)));
+    let answer = world.told(ClientCommand::Retry(select("a", None)));
+    assert!(matches!(answer, Err(Refusal::TooManyRuns { open: 1, limit: 1, .. })), "{answer:?}");
+    world.check();
+}
+
+#[test]
+fn a_pool_of_another_team_leaves_room_where_it_was() {
+    let mut world = World::new();
+    let key = QuotaKey { team: Some("a".into()), ..world::quota(Some("default")) };
+    world.told(ClientCommand::SetQuota { key, allowance: Some(Allowance::limited(4)) }).unwrap();
+    let of_a = |name| PoolSettings { team: Some("a".into()), ..pool(name, 4, 0, 1) };
+    world.apply_pool(of_a("first"));
+    world.submit(Submit { pool: Some("first".into()), ..run("one", 1, vcpu(1)) });
+    world.apply_pool(of_a("second"));
+    world.submit(Submit { pool: Some("second".into()), ..run("two", 1, vcpu(1)) });
+    assert_eq!(world.core.state().nodes().count(), 1, "team a may have one node");
+    world.apply_pool(PoolSettings { team: None, ..of_a("first") });
+    assert_eq!(world.core.state().nodes().count(), 2);
+    world.check();
+}
+
+#[test]
+fn a_team_has_a_name_like_all_others() {
+    let mut world = World::new();
+    world.apply_pool(pool("main", 4, 0, 1));
+    let scheduling = Scheduling { team: Some("../a".into()), ..Scheduling::default() };
+    let answer = world.told(ClientCommand::Submit(Box::new(Submit { scheduling, ..run("a", 1, vcpu(1)) })));
+    assert!(matches!(answer, Err(Refusal::BadName { .. })), "{answer:?}");
+}
+
+#[test]
+fn a_share_of_a_very_large_node_is_a_number() {
+    let mut world = World::new();
+    let mut huge = pool("main", 4, 0, 0);
+    huge.size.capacity.memory_mib = u64::MAX;
+    world.apply_pool(huge);
+    world.submit(run("a", 1, Need::WholeNode));
     world.check();
 }

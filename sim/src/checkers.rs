@@ -1,7 +1,9 @@
 //! The promises, one file each, checked after every applied entry unless it says otherwise.
 
 mod allocations_fit;
+mod dependencies_are_kept;
 mod index_is_derived;
+mod limits_are_kept;
 mod no_run_is_lost;
 mod one_attempt_is_accepted;
 mod order_is_kept;
@@ -57,7 +59,9 @@ pub(crate) fn all() -> Vec<Box<dyn Checker>> {
     vec![
         Box::new(plan_is_repeatable::PlanIsRepeatable),
         Box::new(placement_is_naive::PlacementIsNaive),
-        Box::new(quota_is_kept::QuotaIsKept),
+        Box::new(quota_is_kept::QuotaIsKept::default()),
+        Box::new(limits_are_kept::LimitsAreKept),
+        Box::new(dependencies_are_kept::DependenciesAreKept::default()),
         Box::new(pools_keep_their_bounds::PoolsKeepTheirBounds),
         Box::new(order_is_kept::OrderIsKept),
         Box::new(allocations_fit::AllocationsFit::default()),

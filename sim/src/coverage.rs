@@ -91,6 +91,32 @@ marks! {
     QuotaHeld = "a quota was used up", true;
     /// A quota was cut below what was in use.
     QuotaCut = "a quota was cut below use", true;
+    /// Somebody had more than is his own.
+    Borrowed = "a workspace or team borrowed quota", true;
+    /// A budget was used up.
+    BudgetUsedUp = "a budget was used up", true;
+    /// A new period of a budget began.
+    BudgetRenewed = "a new period of a budget began", true;
+    /// What a run waited for had ended as it must.
+    LetGo = "a run's prerequisites were met", true;
+    /// What a run waited for ended otherwise.
+    NotMet = "a run waited for another in vain", true;
+    /// As many of a run's elements ran as may.
+    ConcurrencyHeld = "max_concurrent held elements back", true;
+    /// As many of a workspace's elements ran as may.
+    WorkspaceHeld = "a workspace ran as much as it may", true;
+    /// A workspace had as many runs as it may.
+    TooManyRuns = "a workspace had as many runs as it may", true;
+    /// Teams took turns.
+    TeamsShared = "several teams waited for one fair pool", true;
+    /// A pool's runs started in strict order.
+    StrictOrder = "something started in strict order", true;
+    /// A pool's order changed while something waited.
+    OrderChanged = "a pool's order changed while runs waited", true;
+    /// A pool with nodes went to another team.
+    PoolMoved = "a pool with nodes went to another team", true;
+    /// A run rose to the next band: none waits for a day in a play.
+    Rose = "a run rose to the next band", false;
     /// A full disk refused work.
     FullDisk = "a full disk refused work", true;
     /// A VM that nobody knew was reaped.

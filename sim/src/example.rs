@@ -2,12 +2,13 @@
 
 use tidegate_scheduler::State;
 use tidegate_scheduler::command::{
-    ClientCommand, Command, Entry, Observation, OnDisconnect, PlanCommand, PoolSettings, QuotaKey,
-    RunSelector, Submit,
+    ClientCommand, Command, Entry, Observation, OnDisconnect, PlanCommand, PoolSettings, QueueOrder,
+    QuotaKey, RunSelector, Scheduling, Submit,
 };
 use tidegate_scheduler::ids::{ContentId, NodeId, PoolId};
 use tidegate_scheduler::resources::{Need, Resources, Tier, VmSize};
 use tidegate_scheduler::state::apply::Changes;
+use tidegate_scheduler::state::quota::Allowance;
 use tidegate_scheduler::time::{Millis, WallMicros};
 
 pub(crate) fn entry(commands: Vec<Command>) -> Entry {
@@ -34,6 +35,8 @@ pub(crate) fn settings(name: &str, max: u32) -> PoolSettings {
         min_instances: 0,
         max_instances: max,
         idle_time_before_scale_down: Millis(1000),
+        team: None,
+        order: QueueOrder::Fair,
         provider: Vec::new(),
     }
 }
@@ -51,6 +54,7 @@ pub(crate) fn submit(name: &str, count: u32, need: Need) -> Submit {
         count,
         need,
         priority: 50,
+        scheduling: Scheduling::default(),
         retries: 1,
         on_disconnect: OnDisconnect::Continue,
         grace: Millis(10),
@@ -68,9 +72,14 @@ pub(crate) fn select(run: &str, element: Option<u32>) -> RunSelector {
     RunSelector { workspace: "default".into(), run: run.into(), element }
 }
 
+/// What the pools count against, whoever's they are.
+pub(crate) fn key(workspace: Option<&str>, team: Option<&str>) -> QuotaKey {
+    let [workspace, team] = [workspace, team].map(|name| name.map(str::to_owned));
+    QuotaKey { region: "here".into(), family: Some("d".into()), tier: Tier::Dedicated, workspace, team }
+}
+
 pub(crate) fn limit(limit: Option<u64>) -> ClientCommand {
-    let key = QuotaKey { region: "here".into(), family: "d".into(), tier: Tier::Dedicated, workspace: None };
-    ClientCommand::SetQuota { key, limit }
+    ClientCommand::SetQuota { key: key(None, None), allowance: limit.map(Allowance::limited) }
 }
 
 pub(crate) fn applied(state: &mut State, commands: Vec<Command>) -> Changes {

@@ -31,6 +31,7 @@ mod controller;
 mod example;
 mod history;
 mod liveness;
+mod naive;
 mod play;
 mod record;
 mod reference;

@@ -79,6 +79,24 @@ pub struct Mix {
     pub cancels: u32,
     /// Of a million requests so many are nonsense: what fits nowhere, names that are taken or no names.
     pub nonsense: u32,
+    /// How many teams there are.
+    pub teams: u64,
+    /// Of a million runs so many are a team's.
+    pub of_teams: u32,
+    /// Of a million runs so many wait for others.
+    pub after: u32,
+    /// Of a million runs so many let only some of their elements run at once.
+    pub capped: u32,
+    /// Of a million runs so many have any priority, and not one of three.
+    pub priorities: u32,
+    /// Of a million pools so many are strict.
+    pub strict: u32,
+    /// Of a million pools so many are a team's.
+    pub team_pools: u32,
+    /// Of a million allowances so many are more than a plain limit of a region or of the workspace.
+    pub trees: u32,
+    /// Of a million requests so many change how many runs the workspace may have.
+    pub run_limits: u32,
     /// Of a million requests so many are reads.
     pub reads: u32,
     /// Somebody reads again and again, so often; never for 0.
@@ -98,6 +116,9 @@ impl Mix {
         let [pool_changes, cancels, nonsense] = [80_000, 200_000, 80_000].map(&mut sometimes);
         let membership = sometimes(30_000);
         let fails = sometimes(400_000);
+        let [of_teams, after, capped] = [1_000_000, 400_000, 500_000].map(&mut sometimes);
+        let [priorities, strict, team_pools] = [1_000_000, 1_000_000, 1_000_000].map(&mut sometimes);
+        let [trees, run_limits] = [1_000_000, 40_000].map(&mut sometimes);
         Mix {
             clients: random.between(1..=6),
             commands: random.between(200..=300),
@@ -113,6 +134,15 @@ impl Mix {
             pool_changes,
             cancels,
             nonsense,
+            teams: random.between(1..=3),
+            of_teams,
+            after,
+            capped,
+            priorities,
+            strict,
+            team_pools,
+            trees,
+            run_limits,
             reads: random.between(20_000..=250_000) as u32,
             watch_every: Micros::millis([0, 0, 200, 1000][random.below(4) as usize]),
             membership,

@@ -74,6 +74,17 @@ impl Plan {
     }
 }
 
+/// Of what is left, no more elements than may run, the largest first: what its workspace may not run needs no node.
+fn within(left: Left, mut room: u32) -> Left {
+    let mut cut = Left::new();
+    for (need, waiting) in left.into_iter().rev() {
+        let taken = waiting.min(room.into());
+        room -= taken as u32;
+        cut.insert(need, taken);
+    }
+    cut
+}
+
 /// One pass over the pools in `dirty`, beginning with another one each time: where the step budget does not do for all, none
 /// of them is always the last.
 pub fn plan(situation: &Situation<'_>, index: &mut Index, dirty: &BTreeSet<PoolId>) -> Plan {
@@ -99,8 +110,7 @@ pub fn plan(situation: &Situation<'_>, index: &mut Index, dirty: &BTreeSet<PoolI
                     Placing { situation, id: *id, pool, queue, nodes, taken: &mut taken, room: *room };
                 let (left, placed) = placing.place(&mut plan);
                 *room -= placed;
-                // What its workspace may not run needs no node.
-                if *room == 0 { Left::new() } else { left }
+                within(left, *room)
             }
             _ => Left::new(),
         };

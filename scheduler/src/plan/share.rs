@@ -2,6 +2,7 @@
 
 use super::Situation;
 use crate::command::QuotaKey;
+use crate::mutants::{self, Mutant};
 use crate::state::pools::Pool;
 use crate::state::quota::{Account, Ratio};
 use std::collections::BTreeMap;
@@ -45,7 +46,7 @@ impl<'a> Shares<'a> {
 
     /// Where a team stands: smaller goes first.
     pub(super) fn share(&self, team: &str) -> Ratio {
-        match self.teams.get(team) {
+        match self.teams.get(team).filter(|_| !mutants::is(Mutant::IgnoreShares)) {
             Some((Ratio { over, under }, taken)) => Ratio { over: over + taken, under: *under },
             None => Ratio::NOTHING,
         }

@@ -12,7 +12,6 @@ pub mod runs;
 pub mod snapshot;
 pub mod workspaces;
 
-use crate::command::DependsOn;
 use crate::controllers::{Controller, ControllerCard, Wish};
 use crate::ids::{ControllerId, Fence, NodeId, PoolId, RunId, WorkspaceId};
 use crate::pages::PageMap;
@@ -48,7 +47,7 @@ pub struct State {
     pub(crate) runs: Runs,
     pub(crate) attempts: PageMap<Fence, Attempt>,
     /// Runs that wait for others to end: first the one waited for.
-    pub(crate) dependents: PageMap<(RunId, RunId), DependsOn>,
+    pub(crate) dependents: PageMap<(RunId, RunId), ()>,
     pub(crate) next_controller: u64,
     pub(crate) controllers: PageMap<ControllerId, Controller>,
     pub(crate) keys: keys::Keys,

@@ -4,6 +4,7 @@ use crate::command::{DependsOn, OnDisconnect};
 use crate::ids::{ContentId, NodeId, PoolId, RunId, Slot, WorkspaceId};
 use crate::limits::agreed;
 use crate::message::StopCause;
+use crate::mutants::{self, Mutant};
 use crate::pages::PageMap;
 use crate::resources::{Need, Resources};
 use crate::state::elements::{Elements, Tries};
@@ -109,6 +110,7 @@ impl Run {
     pub fn startable(&self) -> u32 {
         let counts = self.elements.counts();
         let most = self.terms.as_ref().and_then(|terms| terms.max_concurrent).unwrap_or(u32::MAX);
+        let most = most.saturating_add(u32::from(mutants::is(Mutant::OneMoreAtOnce)));
         if self.pending > 0 { 0 } else { counts.waiting.min(most.saturating_sub(counts.placed)) }
     }
 }

@@ -98,7 +98,10 @@ impl Checker for AllocationsFit {
                 | What::CancelRequested { .. }
                 | What::PoolApplied { .. }
                 | What::PoolDeleted { .. }
-                | What::QuotaSet { .. } => {}
+                | What::QuotaSet { .. }
+                | What::PrerequisiteNotMet { .. }
+                | What::Promoted { .. }
+                | What::WorkspaceSet { .. } => {}
             }
         }
         touched.sort();

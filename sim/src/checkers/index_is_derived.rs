@@ -1,12 +1,11 @@
 //! S15: the index that was kept up entry by entry is the one that is made of the whole state; and it says what plain
 //! walks over runs and nodes say.
 
-use std::cmp::Reverse;
+use crate::naive::runs;
 use std::collections::{BTreeMap, BTreeSet};
-use tidegate_scheduler::ids::{NodeId, PoolId, RunId, Slot};
+use tidegate_scheduler::ids::{NodeId, PoolId, RunId};
 use tidegate_scheduler::index::Index;
 use tidegate_scheduler::resources::{Need, Resources};
-use tidegate_scheduler::state::elements::ElementState;
 use tidegate_scheduler::state::nodes::NodePhase;
 use tidegate_scheduler::time::Millis;
 use tidegate_scheduler::{Core, State};
@@ -31,8 +30,8 @@ pub(crate) fn compare(core: &Core, found: &mut Vec<String>) {
 /// What an index says of one pool, and what a walk says.
 #[derive(Debug, Default, PartialEq)]
 struct Seen {
-    /// By shape: the runs that wait, in their order, with how many elements.
-    waiting: BTreeMap<Need, Vec<(RunId, u32)>>,
+    /// By team and shape: the runs that may start, in their order, with how many elements.
+    waiting: BTreeMap<(String, Need), Vec<(RunId, u32)>>,
     ready: BTreeSet<(Resources, NodeId)>,
     idle: BTreeSet<(Millis, NodeId)>,
     coming: BTreeSet<(Millis, NodeId)>,
@@ -42,9 +41,9 @@ struct Seen {
 
 fn by_index(index: &Index, pool: PoolId) -> Seen {
     let mut seen = Seen::default();
-    for (need, shape) in index.queue(pool).into_iter().flat_map(|queue| queue.shapes()) {
+    for (team, need, shape) in index.queue(pool).into_iter().flat_map(|queue| queue.shapes()) {
         let runs = shape.runs().map(|(rank, waiting)| (rank.run(), waiting));
-        seen.waiting.insert(*need, runs.collect());
+        seen.waiting.insert((team.to_owned(), *need), runs.collect());
     }
     if let Some(nodes) = index.pool_nodes(pool) {
         seen.ready = nodes.by_free().collect();
@@ -59,15 +58,14 @@ fn by_index(index: &Index, pool: PoolId) -> Seen {
 fn by_walk(state: &State, pool: PoolId) -> Seen {
     let mut seen = Seen::default();
     let mut runs: Vec<_> = state.runs().iter().filter(|(_, run)| run.pool == pool).collect();
-    runs.sort_by_key(|(id, run)| (Reverse(run.priority), *id));
+    if let Some(pool) = state.pool(pool) {
+        runs.sort_by_key(|(id, run)| runs::place(&pool.settings, *id, run));
+    }
     for (id, run) in runs {
-        let waits = |element: &u32| {
-            let slot = Slot { run: id, element: *element };
-            matches!(state.element(slot), Some(ElementState::Waiting(_)))
-        };
-        let waiting = (0..run.elements.count()).filter(waits).count() as u32;
-        if waiting > 0 {
-            seen.waiting.entry(run.need).or_default().push((id, waiting));
+        let startable = runs::startable(state, id, run);
+        if startable > 0 {
+            let team = run.terms.as_ref().and_then(|terms| terms.team.as_deref()).unwrap_or_default();
+            seen.waiting.entry((team.to_owned(), run.need)).or_default().push((id, startable));
         }
     }
     for (id, node) in state.nodes().filter(|(_, node)| node.pool == pool) {
@@ -113,6 +111,7 @@ mod tests {
     use super::*;
     use crate::example::{applied, asked, node, pool, run, select};
     use tidegate_scheduler::command::{ClientCommand, Command, Observation, PlanCommand};
+    use tidegate_scheduler::ids::Slot;
 
     #[test]
     fn an_index_of_another_moment_is_found() {

@@ -98,7 +98,10 @@ impl Checker for OneAttemptIsAccepted {
                 | What::PoolDeleted { .. }
                 | What::QuotaSet { .. }
                 | What::Node { .. }
-                | What::Forgotten { .. } => {}
+                | What::Forgotten { .. }
+                | What::PrerequisiteNotMet { .. }
+                | What::Promoted { .. }
+                | What::WorkspaceSet { .. } => {}
             }
         }
     }

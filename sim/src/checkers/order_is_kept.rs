@@ -1,49 +1,41 @@
-//! What starts is due: of runs that need the same of the same pool, none starts before one of higher priority, or of
-//! the same priority and submitted earlier, that still waits.
+//! What starts is due: of a team's runs that need the same of the same pool, none starts before one that goes before it
+//! and still could start; in a strict pool of all runs, whoever's they are.
 
 use super::{Applied, Checker};
 use crate::coverage::Coverage;
-use std::collections::BTreeSet;
+use crate::naive::runs;
+use std::collections::BTreeMap;
+use tidegate_scheduler::command::QueueOrder;
 use tidegate_scheduler::event::What;
 use tidegate_scheduler::ids::RunId;
-use tidegate_scheduler::index::Rank;
 
 /// The order is kept.
 pub(super) struct OrderIsKept;
 
-/// What else happened in the entry: the leader had planned before it.
-fn moved(at: &Applied<'_>) -> BTreeSet<RunId> {
-    let run = |what: &What| match what {
-        What::Submitted { run, .. } | What::Retried { run, .. } => Some(*run),
-        What::Requeued { slot, .. } => Some(slot.run),
-        _ => None,
-    };
-    at.changes.events.iter().filter_map(|event| run(&event.what)).collect()
-}
-
 impl Checker for OrderIsKept {
     fn applied(&mut self, at: &Applied<'_>, _: &mut Coverage, found: &mut Vec<String>) {
-        let started: BTreeSet<RunId> = at
-            .changes
-            .events
-            .iter()
-            .filter_map(|event| match &event.what {
-                What::Started { slot, .. } => Some(slot.run),
-                _ => None,
-            })
-            .collect();
+        let mut started: BTreeMap<RunId, u32> = BTreeMap::new();
+        for event in &at.changes.events {
+            if let What::Started { slot, .. } = &event.what {
+                *started.entry(slot.run).or_default() += 1;
+            }
+        }
         if started.is_empty() || at.after.refused() > at.before.refused() {
             return;
         }
-        let moved = moved(at);
-        for id in started {
-            let Some(run) = at.after.run(id) else { continue };
-            let passed_over = at.after.runs().iter().find(|(other, entry)| {
+        for id in started.keys() {
+            // Its leader planned by what was there before the entry.
+            let Some(run) = at.before.run(*id) else { continue };
+            let Some(pool) = at.before.pool(run.pool) else { continue };
+            let of = &pool.settings;
+            let passed_over = at.before.runs().iter().find(|(other, entry)| {
+                let still = |all: u32| all > started.get(other).copied().unwrap_or_default();
                 entry.pool == run.pool
                     && entry.need == run.need
-                    && Rank::of(*other, entry) < Rank::of(id, run)
-                    && entry.elements.counts().waiting > 0
-                    && !moved.contains(other)
+                    && (of.order == QueueOrder::Strict || entry.team() == run.team())
+                    && runs::place(of, *other, entry) < runs::place(of, *id, run)
+                    && still(runs::startable(at.before, *other, entry))
+                    && at.after.run(*other).is_some_and(|now| runs::startable(at.after, *other, now) > 0)
             });
             if let Some((other, _)) = passed_over {
                 found.push(format!(

@@ -15,6 +15,7 @@ fn is_of_a_pool(command: &PlanCommand) -> bool {
     match command {
         PlanCommand::Start { .. } | PlanCommand::RequestNode { .. } | PlanCommand::ReleaseNode { .. } => true,
         PlanCommand::Forget { .. }
+        | PlanCommand::Promote { .. }
         | PlanCommand::ForgetController { .. }
         | PlanCommand::RaiseVersion { .. } => false,
     }

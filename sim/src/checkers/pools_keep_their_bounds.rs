@@ -2,11 +2,12 @@
 //! failure, nor for nothing; and it gives back no node that it needs, that works, or before its time.
 
 use super::{Applied, Checker};
-use crate::coverage::Coverage;
+use crate::coverage::{Coverage, Mark};
+use crate::naive::runs;
 use std::collections::BTreeMap;
 use tidegate_scheduler::State;
 use tidegate_scheduler::command::{Command, PlanCommand, ReleaseReason};
-use tidegate_scheduler::ids::{NodeId, PoolId};
+use tidegate_scheduler::ids::{NodeId, PoolId, WorkspaceId};
 use tidegate_scheduler::state::nodes::{Node, NodePhase};
 use tidegate_scheduler::state::pools::Pool;
 use tidegate_scheduler::time::Millis;
@@ -39,6 +40,7 @@ fn decided(commands: &[Command], state: &State) -> BTreeMap<PoolId, Decided> {
                 }
             }
             PlanCommand::ForgetController { .. }
+            | PlanCommand::Promote { .. }
             | PlanCommand::RaiseVersion { .. }
             | PlanCommand::Forget { .. } => {}
         }
@@ -86,16 +88,26 @@ fn release(
 /// What a leader that is not told to stop decided on this state, at this moment, and should not have.
 fn judge(commands: &[Command], state: &State, now: Millis) -> Vec<String> {
     let mut broken = Vec::new();
-    for (id, Decided { starts, requests, releases }) in decided(commands, state) {
+    let decided = decided(commands, state);
+    let mut all_starts: BTreeMap<WorkspaceId, u64> = BTreeMap::new();
+    for (id, Decided { starts, .. }) in &decided {
+        if let Some(pool) = state.pool(*id) {
+            *all_starts.entry(pool.workspace).or_default() += starts;
+        }
+    }
+    for (id, Decided { starts, requests, releases }) in decided {
         let Some(pool) = state.pool(id) else { continue };
         let nodes: Vec<&Node> = state.nodes().map(|(_, node)| node).filter(|node| node.pool == id).collect();
         let mut serving = nodes.iter().filter(|node| serves(node)).count() as u32;
         let of_it = state.runs().iter().filter(|(_, run)| run.pool == id);
-        let waiting: u64 = of_it.map(|(_, run)| run.elements.waiting(usize::MAX).count() as u64).sum();
-        let left = waiting.saturating_sub(starts);
+        let waiting: u64 = of_it.map(|(run, entry)| u64::from(runs::startable(state, run, entry))).sum();
+        // What its workspace may not run needs no node; other pools of it may have taken their part before or after.
+        let room = u64::from(runs::room(state, pool.workspace));
+        let left = waiting.saturating_sub(starts).min(room.saturating_sub(starts));
+        let all_taken = room <= all_starts.get(&pool.workspace).copied().unwrap_or_default();
         for (node, reason) in releases {
             let Some(entry) = state.node(node) else { continue };
-            if let Some(why) = release(entry, reason, pool, serving, left, now) {
+            if let Some(why) = release(entry, reason, pool, serving, if all_taken { 0 } else { left }, now) {
                 broken.push(format!("{node} of {id} is given back as {reason:?}, and {why}"));
             }
             serving -= u32::from(serves(entry));
@@ -114,13 +126,23 @@ fn judge(commands: &[Command], state: &State, now: Millis) -> Vec<String> {
 }
 
 impl Checker for PoolsKeepTheirBounds {
-    fn applied(&mut self, at: &Applied<'_>, _: &mut Coverage, found: &mut Vec<String>) {
+    fn applied(&mut self, at: &Applied<'_>, coverage: &mut Coverage, found: &mut Vec<String>) {
         let mut broken = Vec::new();
         if at.silent.is_some() {
             broken = judge(at.commands, at.before, at.after.now());
         }
         // Whatever was decided, by whomever: what came of it is within bounds.
         for (id, pool) in at.after.pools() {
+            if let Some(was) = at.before.pool(id) {
+                if was.settings.team != pool.settings.team && pool.nodes > 0 {
+                    coverage.mark(Mark::PoolMoved);
+                }
+                let waits =
+                    |state: &State| state.runs().iter().any(|(_, run)| run.pool == id && run.ended.is_none());
+                if was.settings.order != pool.settings.order && waits(at.before) {
+                    coverage.mark(Mark::OrderChanged);
+                }
+            }
             let of_it = |state: &State| state.nodes().filter(|(_, node)| node.pool == id).count() as u32;
             let (was, is) = (of_it(at.before), of_it(at.after));
             if is > was && is > pool.settings.max_instances {

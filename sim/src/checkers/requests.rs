@@ -4,6 +4,7 @@
 
 mod account;
 mod alone;
+mod cascade;
 mod did;
 mod difference;
 mod reasons;
@@ -80,6 +81,7 @@ impl Requests {
             broken.push(format!("a request had no effect, and there is no reason: {command:?}"));
         }
         self.take(index, command, did, before);
+        self.in_vain(before, after);
         self.note(key, index, command, did);
     }
 
@@ -95,6 +97,16 @@ impl Requests {
         }
     }
 
+    /// What was cancelled with what was asked for, because it would have waited in vain.
+    fn in_vain(&mut self, before: &State, after: &State) {
+        let waited = before.runs().iter().filter(|(_, run)| run.pending > 0);
+        for (id, run) in waited.filter(|(id, _)| after.run(*id).is_some_and(|run| run.ended.is_some())) {
+            let open = |slot: &Slot| !matches!(before.element(*slot), Some(ElementState::Ended(_)));
+            let slots = (0..run.elements.count()).map(|element| Slot { run: id, element });
+            self.stopped.extend(slots.filter(open));
+        }
+    }
+
     fn note(&mut self, key: Option<RequestKey>, index: u64, command: &ClientCommand, did: Did) {
         if let Some(key) = key {
             self.by_key.entry(key).or_default().push(Done { index, command: command.clone(), did });
@@ -104,7 +116,7 @@ impl Requests {
     /// What was asked for holds from now on.
     fn take(&mut self, index: u64, command: &ClientCommand, did: Did, before: &State) {
         match (command, did) {
-            (ClientCommand::Submit(submit), Did::Made(run)) => self.account.made(index, run, submit),
+            (ClientCommand::Submit(submit), Did::Made(run)) => self.account.made(index, run, submit, before),
             (ClientCommand::Cancel(which), _) => self.stop(which, before),
             (ClientCommand::Retry(which), Did::Touched(_)) => self.go_on(which, before),
             (ClientCommand::ApplyPool(settings), Did::Set) => self.account.pool(index, settings),
@@ -117,7 +129,12 @@ impl Requests {
                 });
                 self.stopped.extend(slots);
             }
-            (ClientCommand::SetQuota { key, limit }, Did::Set) => self.account.limit(index, key, *limit),
+            (ClientCommand::SetQuota { key, allowance }, Did::Set) => {
+                self.account.allowance(index, key, *allowance);
+            }
+            (ClientCommand::SetWorkspace { workspace, limits }, Did::Set) => {
+                self.account.workspace(index, workspace, *limits);
+            }
             _ => {}
         }
     }
@@ -152,6 +169,13 @@ impl Requests {
             }
         }
         for (id, run) in after.runs().iter().filter(|(id, run)| before.run(*id) != Some(run)) {
+            // What waited in vain when another run ended.
+            let waited = before.run(id).is_some_and(|run| run.pending > 0);
+            let in_vain = waited && run.ended.is_some() && cascade::is_in_vain(after, run);
+            if in_vain {
+                let slots = (0..run.elements.count()).map(|element| Slot { run: id, element });
+                self.stopped.extend(slots.filter(|slot| before.element(*slot) != after.element(*slot)));
+            }
             for element in 0..run.elements.count() {
                 let slot = Slot { run: id, element };
                 let (was, is) = (before.element(slot), after.element(slot));

@@ -145,6 +145,9 @@ impl StatesFollowTheGraph {
                 }
             }
             What::CancelRequested { .. }
+            | What::Promoted { .. }
+            | What::PrerequisiteNotMet { .. }
+            | What::WorkspaceSet { .. }
             | What::PoolApplied { .. }
             | What::PoolDeleted { .. }
             | What::QuotaSet { .. }

@@ -99,6 +99,9 @@ impl Checker for TriesAreCounted {
                     self.tries.retain(|slot, _| !runs.contains(&slot.run));
                 }
                 What::Started { .. }
+                | What::PrerequisiteNotMet { .. }
+                | What::Promoted { .. }
+                | What::WorkspaceSet { .. }
                 | What::Ended { ending: Ending::Canceled, .. }
                 | What::Canceled { .. }
                 | What::RunEnded { .. }

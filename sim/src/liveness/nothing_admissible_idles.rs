@@ -4,10 +4,11 @@
 
 use super::Demand;
 use crate::clock::Micros;
+use crate::naive::quota::Ledger;
+use crate::naive::runs;
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate_scheduler::State;
-use tidegate_scheduler::command::{PoolSettings, QuotaKey};
 use tidegate_scheduler::ids::{NodeId, PoolId, RunId};
 use tidegate_scheduler::resources::{Need, Resources};
 use tidegate_scheduler::state::nodes::{Node, NodePhase};
@@ -51,29 +52,11 @@ struct Surroundings<'a> {
 }
 
 fn waiting(state: &State, pool: PoolId) -> impl Iterator<Item = (RunId, &Run)> {
-    let waits = move |run: &&Run| run.pool == pool && run.elements.waiting(1).next().is_some();
-    state.runs().iter().filter(move |(_, run)| waits(run))
+    state.runs().iter().filter(move |(id, run)| run.pool == pool && runs::startable(state, *id, run) > 0)
 }
 
 fn nodes(state: &State, pool: PoolId) -> impl Iterator<Item = (NodeId, &Node)> {
     state.nodes().filter(move |(_, node)| node.pool == pool)
-}
-
-/// Whether a limit leaves no room for one more node of this pool, by all nodes that there are.
-fn exhausted(state: &State, pool: &Pool) -> Option<QuotaKey> {
-    let of = &pool.settings;
-    let limited = state.quota().keys().filter_map(|key| Some((key, state.quota().limit(key)?)));
-    let concerns = |key: &QuotaKey, of: &PoolSettings| {
-        (&key.region, &key.family, key.tier) == (&of.region, &of.size.family, of.tier)
-            && key.workspace.as_ref().is_none_or(|workspace| *workspace == of.workspace)
-    };
-    let mut full = limited.filter(|(key, limit)| {
-        let others = state.nodes().filter_map(|(_, node)| state.pool(node.pool));
-        let counted = others.filter(|other| concerns(key, &other.settings));
-        let used: u64 = counted.map(|other| u64::from(other.capacity().vcpu)).sum();
-        concerns(key, of) && used + u64::from(of.size.capacity.vcpu) > *limit
-    });
-    full.next().map(|(key, _)| key.clone())
 }
 
 /// Why a pool may not grow now.
@@ -86,8 +69,9 @@ fn excuse(state: &State, id: PoolId, pool: &Pool, now: Millis) -> Option<String>
     if all >= pool.settings.max_instances {
         return Some(format!("it has {all} of at most {} nodes", pool.settings.max_instances));
     }
-    if let Some(key) = exhausted(state, pool) {
-        return Some(format!("quota {key} leaves no room"));
+    let available = Ledger::of(state, |_| true).available(&pool.settings);
+    if available < i64::from(pool.settings.size.capacity.vcpu) {
+        return Some(format!("quota leaves it {available} vCPU"));
     }
     if pool.boot_failures > 0 && (pool.retry_at > now || coming > 0) {
         return Some(format!("its provider failed {} times, and is tried now and then", pool.boot_failures));
@@ -99,12 +83,17 @@ fn excuse(state: &State, id: PoolId, pool: &Pool, now: Millis) -> Option<String>
 fn overflows(state: &State, id: PoolId, pool: &Pool, nodes: u64) -> Option<RunId> {
     let size = pool.capacity();
     let (mut vcpu, mut memory, mut gpu) = (0, 0, 0);
+    let startable: u32 = waiting(state, id).map(|(id, run)| runs::startable(state, id, run)).sum();
+    if startable > runs::room(state, pool.workspace) {
+        // Which of them run is not known: only whether there is a node for one at all.
+        return waiting(state, id).next().map(|(run, _)| run).filter(|_| nodes == 0);
+    }
     for (run, entry) in waiting(state, id) {
         let Resources { vcpu: v, memory_mib: m, gpu_milli: g } = match entry.need {
             Need::WholeNode => *size,
             Need::Part(part) => part,
         };
-        let count = entry.elements.waiting(usize::MAX).count() as u64;
+        let count = u64::from(runs::startable(state, run, entry));
         vcpu += u64::from(v) * count;
         memory += m * count;
         gpu += u64::from(g) * count;
@@ -121,7 +110,8 @@ fn scan(state: &State, id: PoolId, pool: &Pool, around: &Surroundings<'_>) -> Op
     if pool.deleting {
         return None;
     }
-    for (run, entry) in waiting(state, id) {
+    let room = runs::room(state, pool.workspace) > 0;
+    for (run, entry) in waiting(state, id).filter(|_| room) {
         let fits = |node: &Node| {
             node.phase == NodePhase::Ready
                 && match entry.need {
@@ -142,7 +132,7 @@ fn scan(state: &State, id: PoolId, pool: &Pool, around: &Surroundings<'_>) -> Op
     if serving < pool.settings.min_instances.into() {
         return Some(Admissible::Refill);
     }
-    overflows(state, id, pool, coming).map(Admissible::Grow)
+    overflows(state, id, pool, coming).filter(|_| room).map(Admissible::Grow)
 }
 
 impl NothingAdmissibleIdles {
@@ -177,7 +167,7 @@ fn work(state: &State, id: PoolId) -> Work {
     Work {
         attempt: attempts.map(|fence| fence.0).max().unwrap_or_default(),
         node: nodes(state, id).map(|(node, _)| node.0).max().unwrap_or_default(),
-        waiting: waiting(state, id).map(|(_, run)| run.elements.waiting(usize::MAX).count() as u64).sum(),
+        waiting: waiting(state, id).map(|(id, run)| u64::from(runs::startable(state, id, run))).sum(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::Demand;
 use crate::clock::Micros;
+use crate::naive::quota::Ledger;
 use crate::world::World;
 use tidegate_scheduler::State;
 use tidegate_scheduler::ids::RunId;
@@ -14,10 +15,21 @@ fn open(state: &State) -> impl Iterator<Item = (RunId, &Run)> {
     state.runs().iter().filter(|(_, run)| run.ended.is_none())
 }
 
-/// Why a run may wait for ever: its owner allows no node for it, by a maximum or by a quota that others use up.
+/// Why a run may wait for ever: its owner allows no node for it, by a maximum or by a quota that others use up; or he lets
+/// nothing run; or another run that it waits for has such a reason.
 fn reason(state: &State, run: &Run) -> Option<String> {
     if run.elements.placed().next().is_some() {
         return None;
+    }
+    // No run waits for one that was submitted after it, so that this comes to an end.
+    let first = run.terms.iter().flat_map(|terms| &terms.after).filter_map(|(id, _)| state.run(*id));
+    let held = first.filter(|first| first.ended.is_none()).find_map(|first| reason(state, first));
+    if let Some(held) = held.filter(|_| run.pending > 0) {
+        return Some(format!("it waits for another run: {held}"));
+    }
+    let limits = state.workspace_of(run.workspace).map(|workspace| workspace.limits);
+    if limits.is_some_and(|limits| limits.max_running == Some(0)) {
+        return Some("its workspace may run nothing".into());
     }
     let pool = state.pool(run.pool)?;
     if state.nodes().any(|(_, node)| node.pool == run.pool) {
@@ -26,8 +38,8 @@ fn reason(state: &State, run: &Run) -> Option<String> {
     if pool.settings.max_instances == 0 {
         return Some(format!("pool {} may have no node", pool.settings.name));
     }
-    let exhausted = state.quota().exhausted(&pool.quota_keys(), pool.capacity().vcpu.into())?;
-    Some(format!("quota {} is {} and {} is used", exhausted.key, exhausted.limit, exhausted.used))
+    let available = Ledger::of(state, |_| true).available(&pool.settings);
+    (available < i64::from(pool.capacity().vcpu)).then(|| format!("quota leaves it {available} vCPU"))
 }
 
 impl Demand for RunsComeToTheirEnd {

@@ -1,9 +1,13 @@
 //! Drawing the requests of one play.
 
+mod capacity;
+
 use super::{Ask, Mix, Planned};
 use crate::clock::Micros;
 use crate::random::Random;
-use tidegate_scheduler::command::{ClientCommand, OnDisconnect, PoolSettings, QuotaKey, RunSelector, Submit};
+use tidegate_scheduler::command::{
+    After, ClientCommand, DependsOn, OnDisconnect, PoolSettings, RunLimits, RunSelector, Scheduling, Submit,
+};
 use tidegate_scheduler::ids::{ContentId, ControllerId, RequestKey};
 use tidegate_scheduler::resources::{Need, Resources, Tier, VmSize};
 use tidegate_scheduler::state::DEFAULT_WORKSPACE;
@@ -72,6 +76,9 @@ impl Draw<'_> {
             let at = self.runs.get(picked).map_or(at, |(_, submitted)| *submitted);
             let command = self.quota();
             self.command(at, command);
+        } else if is(mix.run_limits) {
+            let command = self.run_limits();
+            self.command(at, command);
         } else if is(mix.pool_changes) {
             let command = self.pool_change();
             self.command(at, command);
@@ -134,7 +141,8 @@ impl Draw<'_> {
             pool,
             count,
             need,
-            priority: [0, 50, 50, 50, 90][self.random.below(5) as usize],
+            priority: self.priority(),
+            scheduling: self.scheduling(),
             retries: self.random.below(3) as u16,
             on_disconnect: if self.random.below(4) == 0 {
                 OnDisconnect::Stop
@@ -177,6 +185,8 @@ impl Draw<'_> {
             min_instances: if self.random.below(3) == 0 { self.random.between(0..=max) as u32 } else { 0 },
             max_instances: max as u32,
             idle_time_before_scale_down: Millis(self.random.scale(1000..=200_000)),
+            order: self.order(),
+            team: self.team_of_pool(),
             provider: Vec::new(),
         }
     }
@@ -196,21 +206,6 @@ impl Draw<'_> {
             }
             _ => ClientCommand::ApplyPool(Box::new(settings)),
         }
-    }
-
-    fn quota(&mut self) -> ClientCommand {
-        let key = QuotaKey {
-            region: "sim".into(),
-            family: format!("sim{}", self.random.below(self.mix.families)),
-            tier: Tier::Dedicated,
-            workspace: self.random.flip().then(|| DEFAULT_WORKSPACE.into()),
-        };
-        let limit = match self.random.below(6) {
-            0 => None,
-            1 => Some(0),
-            _ => Some(self.random.between(2..=40)),
-        };
-        ClientCommand::SetQuota { key, limit }
     }
 
     /// Of what was submitted, most often soon after: so that a cancel races with starts and ends.
@@ -242,7 +237,7 @@ impl Draw<'_> {
         let none = Resources { vcpu: 0, memory_mib: 0, gpu_milli: 0 };
         let number = *self.random.pick(&[0, u64::MAX, u64::MAX - 1]).unwrap_or(&0);
         let which = RunSelector { workspace: name.clone(), run: name.clone(), element: Some(u32::MAX) };
-        let command = match self.random.below(14) {
+        let command = match self.random.below(17) {
             0 => ClientCommand::Submit(Box::new(Submit { name, ..submit })),
             1 => ClientCommand::Submit(Box::new(Submit { workspace: name, ..submit })),
             2 => ClientCommand::Submit(Box::new(Submit { pool: Some(name), ..submit })),
@@ -254,10 +249,16 @@ impl Draw<'_> {
             8 => ClientCommand::Retry(which),
             9 => ClientCommand::DeletePool { workspace: name.clone(), pool: name, force: true },
             10 => ClientCommand::RemoveController { id: ControllerId(1_000_000 + number / 2) },
-            11 => {
-                let key =
-                    QuotaKey { region: name.clone(), family: name, tier: Tier::Dedicated, workspace: None };
-                ClientCommand::SetQuota { key, limit: Some(number) }
+            11 => self.odd_allowance(name, number),
+            12 => ClientCommand::SetWorkspace { workspace: name, limits: RunLimits::default() },
+            13 => {
+                let scheduling = Scheduling { team: Some(name), ..Scheduling::default() };
+                ClientCommand::Submit(Box::new(Submit { scheduling, ..submit }))
+            }
+            14 => {
+                let after = vec![After { run: name, on: DependsOn::Ended }; 1 + (number % 2) as usize * 1500];
+                let scheduling = Scheduling { after, ..Scheduling::default() };
+                ClientCommand::Submit(Box::new(Submit { scheduling, ..submit }))
             }
             _ => {
                 let mut settings = self.pool(0);

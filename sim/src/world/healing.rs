@@ -9,7 +9,7 @@ use crate::random::Random;
 use crate::worker::Act;
 use std::collections::BTreeSet;
 use tidegate_scheduler::Input;
-use tidegate_scheduler::command::{ClientCommand, PoolSettings, QuotaKey};
+use tidegate_scheduler::command::{ClientCommand, PoolSettings, QuotaKey, RunLimits};
 use tidegate_scheduler::consensus::Members;
 
 /// The number of blocks that nobody lifts.
@@ -82,15 +82,19 @@ impl World {
     fn lift_limits(&mut self) {
         let state = self.reference.state();
         let pools: Vec<PoolSettings> = state.pools().map(|(_, pool)| pool.settings.clone()).collect();
-        let limited = |key: &&QuotaKey| state.quota().limit(key).is_some();
-        let keys: Vec<QuotaKey> = state.quota().keys().filter(limited).cloned().collect();
+        let limited = |key: &QuotaKey| state.quota().allowance(key).is_some();
+        let keys: Vec<QuotaKey> = state.quota().keys().filter(limited).collect();
+        let workspaces: Vec<String> = state.workspaces().map(|it| it.name.to_string()).collect();
         for settings in pools {
             let most = settings.max_instances.max(2);
             let settings = PoolSettings { min_instances: 0, max_instances: most, ..settings };
             self.ask_as_operator(ClientCommand::ApplyPool(Box::new(settings)));
         }
         for key in keys {
-            self.ask_as_operator(ClientCommand::SetQuota { key, limit: None });
+            self.ask_as_operator(ClientCommand::SetQuota { key, allowance: None });
+        }
+        for workspace in workspaces {
+            self.ask_as_operator(ClientCommand::SetWorkspace { workspace, limits: RunLimits::default() });
         }
     }
 

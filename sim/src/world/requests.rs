@@ -280,6 +280,9 @@ impl World {
             (ClientCommand::Cancel(_), Err(Refusal::AlreadyEnded(_))) => {
                 self.coverage.mark(Mark::CancelTooLate)
             }
+            (ClientCommand::Submit(_), Err(Refusal::TooManyRuns { .. })) => {
+                self.coverage.mark(Mark::TooManyRuns);
+            }
             (ClientCommand::Submit(_), Err(Refusal::NeverFits { .. })) => self.coverage.mark(Mark::NeverFits),
             _ => {}
         }

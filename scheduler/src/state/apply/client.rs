@@ -51,6 +51,7 @@ impl State {
     fn submit(&mut self, submit: &Submit, at: &mut Applying<'_>) -> Answer {
         check_name("run name", &submit.name)?;
         check_name("workspace", &submit.workspace)?;
+        submit.scheduling.team.as_ref().map_or(Ok(()), |team| check_name("team", team))?;
         let workspace = self.workspace(&submit.workspace).ok_or(Refusal::NoPool)?;
         if let Some((run, known)) = self.runs.find(workspace, &submit.name)
             && !mutants::is(Mutant::ForgetNames)
@@ -218,7 +219,7 @@ impl State {
     fn retry(&mut self, which: &RunSelector, at: &mut Applying<'_>) -> Answer {
         let id = self.select(which)?;
         let nothing = || Refusal::NothingToRetry(which.run.clone());
-        let run = self.runs.get_mut(id).ok_or_else(nothing)?;
+        let run = self.runs.get(id).ok_or_else(nothing)?;
         // On a pool that is gone, or goes once it is empty, it would wait for ever.
         match self.pools.get(&run.pool) {
             Some(pool) if !pool.deleting => {}
@@ -229,6 +230,9 @@ impl State {
         if let Some(unmet) = self.unmet(&after).and_then(|run| self.runs.get(run)) {
             let (run, after) = (which.run.clone(), unmet.name.to_string());
             return Err(Refusal::PrerequisiteNotMet { run, after });
+        }
+        if run.ended.is_some() {
+            self.may_open(run.workspace)?;
         }
         let run = self.runs.get_mut(id).ok_or_else(nothing)?;
         let was_over = run.elements.is_over();
@@ -309,6 +313,8 @@ impl State {
         let after = pool.account();
         if before != after {
             self.move_charges(id, &before, &after);
+            // What they counted for before has room again.
+            at.touch(Touched::Quota);
         }
         if order != settings.order {
             at.touch(Touched::Order(id));

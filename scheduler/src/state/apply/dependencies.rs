@@ -5,7 +5,9 @@ use crate::command::{After, DependsOn};
 use crate::event::{Ending, What};
 use crate::ids::{RunId, WorkspaceId};
 use crate::limits::agreed;
+use crate::mutants::{self, Mutant};
 use crate::refusal::Refusal;
+use std::collections::BTreeSet;
 
 impl State {
     /// The runs that a submission waits for.
@@ -42,9 +44,10 @@ impl State {
         let Some(run) = self.runs.get(id) else { return };
         let after = run.terms.as_ref().map(|terms| terms.after.clone()).unwrap_or_default();
         let open = |run: &RunId| self.runs.get(*run).is_some_and(|run| run.ended.is_none());
-        let open: Vec<_> = after.into_iter().filter(|(run, _)| open(run)).collect();
-        for (prerequisite, on) in &open {
-            self.dependents.insert((*prerequisite, id), *on);
+        // One that is named twice, with several ends, is waited for once.
+        let open: BTreeSet<RunId> = after.into_iter().map(|(run, _)| run).filter(open).collect();
+        for prerequisite in &open {
+            self.dependents.insert((*prerequisite, id), ());
         }
         if let Some(run) = self.runs.get_mut(id) {
             run.pending = open.len() as u32;
@@ -66,18 +69,26 @@ impl State {
         while let Some(ended) = at.changes.closed.pop() {
             let Some(ending) = self.runs.get(ended).and_then(|run| run.elements.ending()) else { continue };
             let waiting = self.dependents.range((ended, RunId(0))..=(ended, RunId(u64::MAX)));
-            let waiting: Vec<(RunId, DependsOn)> = waiting.map(|((_, run), on)| (run, *on)).collect();
-            for (dependent, on) in waiting {
+            let waiting: Vec<RunId> = waiting.map(|((_, run), ())| run).collect();
+            for dependent in waiting {
                 self.dependents.remove(&(ended, dependent));
-                self.settle_dependent(dependent, ended, on.is_met_by(ending), at);
+                let met = self.is_met(dependent, ended, ending);
+                self.settle_dependent(dependent, ended, met, at);
             }
         }
+    }
+
+    /// Whether a run ended in every way in which another one has it end.
+    fn is_met(&self, dependent: RunId, ended: RunId, ending: Ending) -> bool {
+        let terms = self.runs.get(dependent).and_then(|run| run.terms.as_ref());
+        let after = terms.map(|terms| terms.after.as_slice()).unwrap_or_default();
+        after.iter().filter(|(run, _)| *run == ended).all(|(_, on)| on.is_met_by(ending))
     }
 
     fn settle_dependent(&mut self, id: RunId, ended: RunId, met: bool, at: &mut Applying<'_>) {
         let Some(run) = self.runs.get_mut(id) else { return };
         run.pending = run.pending.saturating_sub(1);
-        if met {
+        if met || mutants::is(Mutant::StartInVain) {
             run.queued = self.now;
             at.touch(Touched::Run(id));
         } else {

@@ -115,13 +115,15 @@ impl State {
     fn give_back(&mut self, attempt: &Attempt, at: &mut Applying<'_>) {
         let Some(run) = self.runs.get(attempt.slot.run) else { return };
         if let Some(workspace) = self.workspaces.get_mut(&run.workspace) {
-            workspace.running -= 1;
+            workspace.running -= u32::from(!mutants::is(Mutant::KeepRunning));
             if workspace.limits.max_running.is_some() {
                 at.touch(Touched::Workspace(run.workspace));
             }
         }
         let pool = self.nodes.get(&attempt.node).map(|node| node.pool);
-        if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(&pool)) {
+        if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(&pool))
+            && !mutants::is(Mutant::KeepTeamUse)
+        {
             let part = attempt.resources.dominant_part(pool.capacity());
             pool.team_gives(run.team(), part, self.now);
         }

@@ -40,7 +40,12 @@ impl State {
         let resources = run.need.on(&capacity);
         let free = node.free.minus(&resources)?;
         let fence = at.fence();
-        self.workspaces.get_mut(&run.workspace)?.running += 1;
+        let workspace = self.workspaces.get_mut(&run.workspace)?;
+        workspace.running += 1;
+        if workspace.room() == 0 {
+            // What its pools keep for what waits is kept for nothing now.
+            at.touch(Touched::Workspace(run.workspace));
+        }
         self.pools.get_mut(&pool_id)?.team_takes(run.team(), resources.dominant_part(&capacity), self.now);
 
         let node = self.nodes.get_mut(&on)?;

@@ -8,6 +8,7 @@ use super::budget::{Now, Spent};
 use super::fair::Ratio;
 use super::history::History;
 use super::{Stage, Usage};
+use crate::mutants::{self, Mutant};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -147,7 +148,7 @@ impl Tree {
             let own = (branch.local - branch.charged).max(0);
             let before = branch.borrowed();
             branch.charged += passed;
-            passed = (passed - own).max(0);
+            passed = if mutants::is(Mutant::KeepCharge) { 0 } else { (passed - own).max(0) };
             let more = if granted { branch.borrowed().saturating_sub(before) } else { 0 };
             note_use(branch, more, now);
         }
@@ -164,7 +165,7 @@ impl Tree {
             *at = at.saturating_sub(vcpu);
             let over = (branch.charged - branch.local).max(0);
             branch.charged -= passed;
-            passed = passed.min(over);
+            passed = if mutants::is(Mutant::KeepRefund) { 0 } else { passed.min(over) };
             note_use(branch, 0, now);
         }
     }
@@ -184,6 +185,7 @@ impl Tree {
                 continue;
             }
             let own = (branch.local - branch.charged).max(0);
+            let own = if mutants::is(Mutant::LendLocal) { 0 } else { own };
             let lent = branch.subtree - branch.local - (branch.charged - branch.local).max(0);
             let upward = match branch.borrowing_limit() {
                 Some(limit) => available.min(lent + limit),
@@ -315,6 +317,7 @@ fn is_idle(branch: &Branch, now: Now) -> bool {
 
 fn is_used_up(branch: &Branch, now: Now) -> bool {
     let budget = branch.allowance.and_then(|allowance| allowance.budget);
+    let budget = budget.filter(|_| !mutants::is(Mutant::EndlessBudget));
     budget.is_some_and(|budget| branch.spent.is_used_up(&budget, now))
 }
 

@@ -1,10 +1,15 @@
 //! What clients asked for and was done, by place in the log: their runs, their pools and the limits that were set.
 
+use super::did::prerequisites;
 use super::{find_pool, is_as_asked};
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate_scheduler::State;
-use tidegate_scheduler::command::{Command, Entry, PlanCommand, PoolSettings, QuotaKey, Submit};
+use tidegate_scheduler::command::{
+    Command, DependsOn, Entry, PlanCommand, PoolSettings, QuotaKey, RunLimits, Submit,
+};
 use tidegate_scheduler::ids::RunId;
+use tidegate_scheduler::state::quota::Allowance;
+use tidegate_scheduler::state::runs::Run;
 
 /// Workspace and name; names of pools without case.
 type Name = (String, String);
@@ -35,13 +40,16 @@ struct Made {
     index: u64,
     submit: Submit,
     forgotten: Option<u64>,
+    /// What it is to start after.
+    after: Vec<(RunId, DependsOn)>,
 }
 
 /// All of it.
 #[derive(Debug, Default)]
 pub(super) struct Account {
     runs: BTreeMap<RunId, Made>,
-    limits: BTreeMap<QuotaKey, Register<u64>>,
+    allowances: BTreeMap<QuotaKey, Register<Allowance>>,
+    workspaces: BTreeMap<String, Register<RunLimits>>,
     pools: BTreeMap<Name, Register<PoolSettings>>,
     /// Pools that somebody asked to be deleted.
     going: BTreeSet<Name>,
@@ -51,14 +59,19 @@ pub(super) struct Account {
 }
 
 impl Account {
-    pub(super) fn made(&mut self, index: u64, run: RunId, submit: &Submit) {
+    pub(super) fn made(&mut self, index: u64, run: RunId, submit: &Submit, before: &State) {
+        let after = prerequisites(submit, before).unwrap_or_default();
         // The body is not in the state: its digest is.
         let submit = Submit { body: Vec::new(), ..submit.clone() };
-        self.runs.insert(run, Made { index, submit, forgotten: None });
+        self.runs.insert(run, Made { index, submit, forgotten: None, after });
     }
 
-    pub(super) fn limit(&mut self, index: u64, key: &QuotaKey, limit: Option<u64>) {
-        self.limits.entry(key.clone()).or_default().set(index, limit);
+    pub(super) fn allowance(&mut self, index: u64, key: &QuotaKey, allowance: Option<Allowance>) {
+        self.allowances.entry(key.clone()).or_default().set(index, allowance);
+    }
+
+    pub(super) fn workspace(&mut self, index: u64, name: &str, limits: RunLimits) {
+        self.workspaces.entry(name.to_owned()).or_default().set(index, Some(limits));
     }
 
     pub(super) fn pool(&mut self, index: u64, settings: &PoolSettings) {
@@ -125,7 +138,11 @@ impl Account {
         let there =
             |made: &Made| made.index <= index && made.forgotten.is_none_or(|forgotten| forgotten > index);
         for (id, made) in self.runs.iter().filter(|(_, made)| there(made)) {
-            if !state.run(*id).is_some_and(|run| is_as_asked(&made.submit, run, state)) {
+            let is_so = |run: &Run| {
+                let after = run.terms.as_ref().map(|terms| terms.after.as_slice()).unwrap_or_default();
+                is_as_asked(&made.submit, run, state) && after == made.after
+            };
+            if !state.run(*id).is_some_and(is_so) {
                 broken.push(format!(
                     "run {} of entry {} is not there as it was asked for: {:?}",
                     made.submit.name,
@@ -138,15 +155,22 @@ impl Account {
         if state.runs().len() != runs {
             broken.push(format!("there are {} runs, and clients made {runs}", state.runs().len()));
         }
-        for (key, register) in &self.limits {
-            let (is, asked) = (state.quota().limit(key), register.at(index).copied());
+        for (key, register) in &self.allowances {
+            let (is, asked) = (state.quota().allowance(key), register.at(index).copied());
             if is != asked {
-                broken.push(format!("{key} is limited to {is:?}, and {asked:?} was asked for"));
+                broken.push(format!("{key} is granted {is:?}, and {asked:?} was asked for"));
             }
         }
-        for key in state.quota().keys().filter(|key| state.quota().limit(key).is_some()) {
-            if !self.limits.contains_key(key) {
-                broken.push(format!("{key} is limited, and nobody asked for it"));
+        for key in state.quota().keys().filter(|key| state.quota().allowance(key).is_some()) {
+            if !self.allowances.contains_key(&key) {
+                broken.push(format!("{key} is granted something, and nobody asked for it"));
+            }
+        }
+        for workspace in state.workspaces() {
+            let asked =
+                self.workspaces.get(&*workspace.name).and_then(|register| register.at(index).copied());
+            if workspace.limits != asked.unwrap_or_default() {
+                broken.push(format!("workspace {workspace:?}, and {asked:?} was asked for"));
             }
         }
         for ((workspace, name), register) in &self.pools {

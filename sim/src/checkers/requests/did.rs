@@ -2,14 +2,19 @@
 //! `apply` says about it. Whatever it did beside what was asked for is broken.
 
 use super::difference::Difference;
+use super::{cascade, reasons};
+use crate::naive;
 use std::collections::BTreeSet;
 use tidegate_scheduler::State;
-use tidegate_scheduler::command::{ClientCommand, PoolSettings, QuotaKey, RunSelector, Submit};
+use tidegate_scheduler::command::{
+    ClientCommand, DependsOn, PoolSettings, QuotaKey, RunLimits, RunSelector, Submit,
+};
 use tidegate_scheduler::controllers::Wish;
 use tidegate_scheduler::event::Ending;
 use tidegate_scheduler::ids::{ControllerId, PoolId, RunId, Slot};
 use tidegate_scheduler::state::elements::{ElementState, Tries};
 use tidegate_scheduler::state::pools::Pool;
+use tidegate_scheduler::state::quota::Allowance;
 use tidegate_scheduler::state::runs::Run;
 
 /// What a request did.
@@ -33,7 +38,7 @@ type Judged = Result<Did, String>;
 pub(super) fn judge(command: &ClientCommand, before: &State, after: &State) -> Judged {
     let differs = Difference::between(before, after);
     match command {
-        ClientCommand::Submit(submit) => submitted(submit, &differs, after),
+        ClientCommand::Submit(submit) => submitted(submit, &differs, before, after),
         ClientCommand::Cancel(which) => touched(which, &differs, before, after, &canceled),
         ClientCommand::Retry(which) => touched(which, &differs, before, after, &queued_again),
         ClientCommand::ApplyPool(settings) => applied_pool(settings, &differs, before, after),
@@ -42,7 +47,10 @@ pub(super) fn judge(command: &ClientCommand, before: &State, after: &State) -> J
         }
         ClientCommand::AddController { voter, replaces } => added(*voter, *replaces, &differs, before, after),
         ClientCommand::RemoveController { id } => removed(*id, &differs, after),
-        ClientCommand::SetQuota { key, limit } => set_quota(key, *limit, &differs, after),
+        ClientCommand::SetQuota { key, allowance } => set_quota(key, *allowance, &differs, after),
+        ClientCommand::SetWorkspace { workspace, limits } => {
+            set_workspace(workspace, *limits, &differs, after)
+        }
     }
 }
 
@@ -82,9 +90,20 @@ pub(super) fn is_as_asked(submit: &Submit, run: &Run, state: &State) -> bool {
         && (run.need, run.priority, run.retries) == (submit.need, submit.priority, submit.retries)
         && (run.on_disconnect, run.grace) == (submit.on_disconnect, submit.grace)
         && run.digest == submit.digest
+        && run.team() == submit.scheduling.team.as_deref().unwrap_or_default()
+        && run.terms.as_ref().and_then(|terms| terms.max_concurrent) == submit.scheduling.max_concurrent
 }
 
-fn submitted(submit: &Submit, differs: &Difference, after: &State) -> Judged {
+/// The runs that a submission names, each with how it must end, every one once.
+pub(super) fn prerequisites(submit: &Submit, state: &State) -> Option<Vec<(RunId, DependsOn)>> {
+    let found = submit.scheduling.after.iter().map(|after| {
+        let (run, _) = find(state, &submit.workspace, &after.run)?;
+        Some((run, after.on))
+    });
+    Some(found.collect::<Option<BTreeSet<_>>>()?.into_iter().collect())
+}
+
+fn submitted(submit: &Submit, differs: &Difference, before: &State, after: &State) -> Judged {
     if differs.is_none() {
         return Ok(Did::Nothing);
     }
@@ -97,6 +116,18 @@ fn submitted(submit: &Submit, differs: &Difference, after: &State) -> Judged {
     differs.no_more_than(&Difference { runs: [*id].into(), pools, ..Difference::default() })?;
     if !is_as_asked(submit, run, after) {
         return Err(format!("{id} is not what was asked for: {run:?}"));
+    }
+    let conditions = run.terms.as_ref().map(|terms| terms.after.clone()).unwrap_or_default();
+    if Some(&conditions) != prerequisites(submit, before).as_ref() || cascade::is_in_vain(before, run) {
+        return Err(format!("{id} is to start after {conditions:?}"));
+    }
+    let waits_for: BTreeSet<RunId> = conditions.iter().map(|(first, _)| *first).collect();
+    let open = waits_for.iter().filter(|first| before.run(**first).is_some_and(|run| run.ended.is_none()));
+    if run.pending as usize != open.count() {
+        return Err(format!("{id} waits for {} of {waits_for:?}", run.pending));
+    }
+    if reasons::is_full(run.workspace, before) {
+        return Err(format!("{id} is one more than its workspace may have"));
     }
     let fresh = |element| {
         let state = after.element(Slot { run: *id, element });
@@ -149,8 +180,13 @@ fn touched(
         return differs.no_more_than(&Difference::default()).map(|()| Did::Nothing);
     };
     let attempts = run.elements.placed().map(|(_, fence)| fence).collect();
-    let pools = [run.pool].into();
-    differs.no_more_than(&Difference { runs: [id].into(), pools, attempts, ..Difference::default() })?;
+    let behind = cascade::behind(before, [id].into_iter());
+    let runs: BTreeSet<RunId> = behind.iter().copied().chain([id]).collect();
+    let pools = runs.iter().filter_map(|run| before.run(*run)).map(|run| run.pool).collect();
+    differs.no_more_than(&Difference { runs, pools, attempts, ..Difference::default() })?;
+    for run in behind.iter().filter(|run| differs.runs.contains(run)) {
+        cascade::follows(*run, before, after)?;
+    }
     if differs.is_none() {
         return Ok(Did::Nothing);
     }
@@ -171,7 +207,12 @@ fn applied_pool(settings: &PoolSettings, differs: &Difference, before: &State, a
     let Some((id, pool)) = find_pool(after, &settings.workspace, &settings.name) else {
         return differs.no_more_than(&Difference::default()).map(|()| Did::Nothing);
     };
-    differs.no_more_than(&Difference { pools: [id].into(), ..Difference::default() })?;
+    // Of another team: what its nodes count for is counted there.
+    let moved = before.pool(id).filter(|was| was.settings.team != settings.team);
+    let used = moved.iter().flat_map(|was| naive::quota::keys(&was.settings));
+    let used = used.chain(moved.iter().flat_map(|_| naive::quota::keys(settings))).collect();
+    let workspaces = [settings.workspace.clone()].into();
+    differs.no_more_than(&Difference { pools: [id].into(), used, workspaces, ..Difference::default() })?;
     match (pool.settings == *settings && !pool.deleting, before.pool(id)) {
         (true, Some(_)) => Ok(Did::Set),
         (true, None) if (pool.nodes, pool.open_runs) == (0, 0) => Ok(Did::Set),
@@ -186,8 +227,14 @@ fn deleted_pool(workspace: &str, name: &str, differs: &Difference, before: &Stat
     };
     let of_it: Vec<(RunId, &Run)> = before.runs().iter().filter(|(_, run)| run.pool == id).collect();
     let attempts = of_it.iter().flat_map(|(_, run)| run.elements.placed()).map(|(_, fence)| fence).collect();
-    let runs = of_it.iter().map(|(id, _)| *id).collect();
-    differs.no_more_than(&Difference { runs, attempts, pools: [id].into(), ..Difference::default() })?;
+    let behind = cascade::behind(before, of_it.iter().map(|(id, _)| *id));
+    let runs: BTreeSet<RunId> = behind.iter().copied().chain(of_it.iter().map(|(id, _)| *id)).collect();
+    let pools = runs.iter().filter_map(|run| before.run(*run)).map(|run| run.pool).chain([id]).collect();
+    differs.no_more_than(&Difference { runs, attempts, pools, ..Difference::default() })?;
+    let others = behind.iter().filter(|run| of_it.iter().all(|(of_it, _)| of_it != *run));
+    for run in others.filter(|run| differs.runs.contains(run)) {
+        cascade::follows(*run, before, after)?;
+    }
     if after.pool(id).is_some_and(|pool| !pool.deleting) {
         return differs.no_more_than(&Difference::default()).map(|()| Did::Nothing);
     }
@@ -231,10 +278,25 @@ fn removed(id: ControllerId, differs: &Difference, after: &State) -> Judged {
     }
 }
 
-fn set_quota(key: &QuotaKey, limit: Option<u64>, differs: &Difference, after: &State) -> Judged {
-    differs.no_more_than(&Difference { limits: [key.clone()].into(), ..Difference::default() })?;
-    match after.quota().limit(key) == limit {
+fn set_quota(key: &QuotaKey, allowance: Option<Allowance>, differs: &Difference, after: &State) -> Judged {
+    if reasons::is_odd(key, allowance.as_ref()) {
+        return differs.no_more_than(&Difference::default()).map(|()| Did::Nothing);
+    }
+    differs.no_more_than(&Difference { allowances: [key.clone()].into(), ..Difference::default() })?;
+    match after.quota().allowance(key) == allowance {
         true => Ok(Did::Set),
-        false => Err(format!("{key} is limited to {:?}", after.quota().limit(key))),
+        false => Err(format!("{key} is granted {:?}", after.quota().allowance(key))),
+    }
+}
+
+fn set_workspace(name: &str, limits: RunLimits, differs: &Difference, after: &State) -> Judged {
+    if !reasons::is_name(name) {
+        return differs.no_more_than(&Difference::default()).map(|()| Did::Nothing);
+    }
+    differs.no_more_than(&Difference { workspaces: [name.to_owned()].into(), ..Difference::default() })?;
+    let is = after.workspaces().find(|workspace| *workspace.name == *name);
+    match is.is_some_and(|workspace| workspace.limits == limits) {
+        true => Ok(Did::Set),
+        false => Err(format!("workspace {name} is {is:?}")),
     }
 }

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate_scheduler::State;
-use tidegate_scheduler::command::QuotaKey;
+use tidegate_scheduler::command::{QuotaKey, RunLimits};
 use tidegate_scheduler::ids::{ControllerId, Fence, NodeId, PoolId, RunId};
+use tidegate_scheduler::state::quota::Allowance;
 
 /// What is not the same on both sides, or only on one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,8 +14,10 @@ pub(super) struct Difference {
     pub(super) nodes: BTreeSet<NodeId>,
     pub(super) attempts: BTreeSet<Fence>,
     pub(super) controllers: BTreeSet<ControllerId>,
-    pub(super) limits: BTreeSet<QuotaKey>,
+    pub(super) allowances: BTreeSet<QuotaKey>,
     pub(super) used: BTreeSet<QuotaKey>,
+    /// By their limits alone.
+    pub(super) workspaces: BTreeSet<String>,
 }
 
 fn differ<K: Ord, V: PartialEq>(
@@ -35,12 +38,16 @@ fn differ<K: Ord, V: PartialEq>(
 impl Difference {
     /// Of all that can be seen of them, but for the answers that they remember.
     pub(super) fn between(before: &State, after: &State) -> Difference {
-        fn limits(state: &State) -> impl Iterator<Item = (QuotaKey, u64)> + '_ {
-            state.quota().keys().filter_map(|key| Some((key.clone(), state.quota().limit(key)?)))
+        fn allowances(state: &State) -> impl Iterator<Item = (QuotaKey, Allowance)> + '_ {
+            let granted = |key: QuotaKey| Some((key.clone(), state.quota().allowance(&key)?));
+            state.quota().keys().filter_map(granted)
         }
         fn used(state: &State) -> impl Iterator<Item = (QuotaKey, u64)> + '_ {
-            let used = |key: &QuotaKey| (key.clone(), state.quota().usage(key).total());
+            let used = |key: QuotaKey| (key.clone(), state.quota().usage(&key).total());
             state.quota().keys().map(used).filter(|(_, used)| *used > 0)
+        }
+        fn workspaces(state: &State) -> impl Iterator<Item = (String, RunLimits)> + '_ {
+            state.workspaces().map(|workspace| (workspace.name.to_string(), workspace.limits))
         }
         Difference {
             runs: differ(before.runs().iter(), after.runs().iter()),
@@ -48,7 +55,8 @@ impl Difference {
             nodes: differ(before.nodes(), after.nodes()),
             attempts: differ(before.attempts(), after.attempts()),
             controllers: differ(before.controllers(), after.controllers()),
-            limits: differ(limits(before), limits(after)),
+            allowances: differ(allowances(before), allowances(after)),
+            workspaces: differ(workspaces(before), workspaces(after)),
             used: differ(used(before), used(after)),
         }
     }
@@ -64,7 +72,8 @@ impl Difference {
             && self.nodes.is_subset(&allowed.nodes)
             && self.attempts.is_subset(&allowed.attempts)
             && self.controllers.is_subset(&allowed.controllers)
-            && self.limits.is_subset(&allowed.limits)
+            && self.allowances.is_subset(&allowed.allowances)
+            && self.workspaces.is_subset(&allowed.workspaces)
             && self.used.is_subset(&allowed.used);
         match within {
             true => Ok(()),

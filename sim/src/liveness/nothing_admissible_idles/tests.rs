@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::example::{applied, asked, limit, node, part, pool, run, settings, submit};
-use tidegate_scheduler::command::{ClientCommand, Command, Observation, PlanCommand};
+use tidegate_scheduler::command::{ClientCommand, Command, Observation, PlanCommand, PoolSettings};
 use tidegate_scheduler::ids::Slot;
 
 struct Still {
