@@ -22,11 +22,11 @@ Examples:
 
   Quota that is kept for somebody, and lent to others as long as he does not need it:
   tidegate quota set standardDSv2Family --for-workspace lab --nominal 8
-  tidegate quota set standardDSv2Family --for-workspace lab --for-team nlp --nominal 4 --borrowing-limit 4
+  tidegate quota set standardDSv2Family --for-workspace lab --for-team nlp --nominal 4
   tidegate quota set standardDSv2Family --for-workspace lab --weight 3 --budget 500/week
 
-A region contains workspaces, a workspace contains teams. What is spare goes to whoever has borrowed the least for his
-weight, now and in the last weeks.";
+A region contains workspaces, a workspace contains teams. What is spare goes to whoever has
+borrowed the least for his weight, now and in the last weeks.";
 
 /// Which allowance, and what is granted.
 #[derive(Debug, Args)]

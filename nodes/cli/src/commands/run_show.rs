@@ -135,14 +135,12 @@ mod tests {
 
     #[test]
     fn a_run_reads_like_a_page() {
-        let details = json!({
+        let mut details = json!({
             "name": "one", "workspace": "default", "experiment": "mnist", "pool": "small", "state": "Failed", "count": 1,
             "elements": {"queued": 0, "running": 0, "completed": 0, "failed": 1, "canceled": 0},
             "submitted_at": "2030-01-01T00:00:00.000Z", "started_at": "2030-01-01T00:00:01.500Z",
             "ended_at": "2030-01-01T00:01:31.500Z", "exit_code": 7, "result": "exit code 7",
             "tags": {"team": "vision", "bare": null}, "properties": {}, "priority": 50, "band": "medium",
-            "team": "nlp", "max_concurrent": 4,
-            "after": [{"run": "clean", "on": "completed", "ended": "Completed"}, {"run": "other", "on": "failed"}],
             "need": {"whole_node": false, "vcpu": 2, "memory_mib": 4096, "gpus": 0.0}, "retries": 1,
             "grace_seconds": 30.0, "job": {"command": "python train.py\n"}, "element": 0, "outputs": ["default"],
             "notes": ["environment x is not mapped", "the log was cut"],
@@ -153,6 +151,9 @@ mod tests {
                 {"attempt": 2, "fence": "f9.0", "node": "n2", "state": "Failed"},
             ],
         });
+        details["team"] = json!("nlp");
+        details["max_concurrent"] = json!(4);
+        details["after"] = json!([{"run": "clean", "on": "completed", "ended": "Completed"}, {"run": "other", "on": "failed"}]);
         let details: RunDetails = serde_json::from_value(details).unwrap();
         insta::assert_snapshot!(page(&details));
     }

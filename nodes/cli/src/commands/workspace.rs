@@ -10,13 +10,13 @@ use tidegate_gateway::api::{Page, WorkspaceLimits, WorkspaceView};
 
 const EXAMPLES: &str = "\
 Examples:
-  tidegate workspace set lab --max-running 200       no more than 200 elements on nodes at once; more wait
-  tidegate workspace set lab --max-open 5000         no more than 5000 runs that have not ended; more are refused
-  tidegate workspace set lab --max-running none      no limit
+  tidegate workspace set lab --max-running 200    200 elements on nodes at once; more wait
+  tidegate workspace set lab --max-open 5000      5000 runs that have not ended; more are refused
+  tidegate workspace set lab --max-running none   no limit
   tidegate workspace list
 
-An option that is left out leaves its limit as it is. A workspace that does not exist is made. vCPU are limited by
-`tidegate quota set`.";
+An option that is left out leaves its limit as it is. A workspace that does not exist is made.
+vCPU are limited by `tidegate quota set`.";
 
 /// Which workspace, and how many runs.
 #[derive(Debug, Args)]

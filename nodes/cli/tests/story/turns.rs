@@ -66,7 +66,7 @@ fn an_array_runs_so_many_elements_at_once_and_no_more() {
          until test -e {}; do sleep 0.05; done; rmdir {place}/at.$TIDEGATE_ARRAY_INDEX",
         gate.display()
     );
-    home.job("part.yml", &command, "resources: {cpus: 0, memory: 64Mi}");
+    home.job("part.yml", &command, "resources: {memory: 64Mi}");
     home.run("submit part.yml --name a --count 6 --max-concurrent 2").ok();
     home.until("run show a -o json", |run| run["elements"]["running"] == 2 && run["state"] == "Running");
     home.until("run explain a -o json", |told| has_reason(told, "concurrency"));
@@ -91,7 +91,7 @@ fn two_teams_share_the_quota_of_a_family() {
         home.write("pool.yml", &pool);
         let shown = home.run("pool apply pool.yml").ok();
         assert!(
-            shown.contains(&format!("team         {team}")) && shown.contains("order        fair"),
+            shown.contains(&format!("team        {team}")) && shown.contains("order       fair"),
             "{shown}"
         );
     }

@@ -18,8 +18,9 @@ Examples:
   tidegate quota import usage.json --region eastus
   az vm list-usage --location eastus -o json | tidegate quota import - --region eastus --dry-run
 
-Limits of families that no VM size here is of, and of what is no vCPU, are told and left out. `cores` becomes the limit
-over all families of dedicated VMs, `lowPriorityCores` that of low-priority VMs.";
+Limits of families that no VM size here is of, and of what is no vCPU, are told and left out.
+`cores` becomes the limit over all families of dedicated VMs, `lowPriorityCores` that of
+low-priority VMs.";
 
 /// No list of limits is longer.
 const LONGEST: u64 = 16 << 20;
