@@ -43,8 +43,8 @@ impl fmt::Display for Micros {
 
 /// A rate of 1, in millionths.
 pub const TRUE_RATE: u64 = 1_000_000;
-/// Where the wall clock of every play begins: an arbitrary day.
-const WALL_BEGINS: u64 = 1_700_000_000_000_000;
+/// Where the wall clock of every play begins: five minutes before midnight, UTC, so that in each a day ends.
+const WALL_BEGINS: u64 = 1_700_006_100_000_000;
 
 /// One machine's clocks: a monotonic one that may run fast or slow, and a wall clock that may also jump.
 #[derive(Clone, Debug)]

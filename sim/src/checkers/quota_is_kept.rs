@@ -27,6 +27,8 @@ struct Spent {
     used: u64,
     /// When the next period begins.
     next: WallMicros,
+    /// Whether anything changed in this period: until then the ledger goes by the wall clock, which may jump.
+    is_settled: bool,
 }
 
 fn usage(state: &State) -> BTreeMap<QuotaKey, u64> {
@@ -153,7 +155,7 @@ impl QuotaIsKept {
     fn spend(&mut self, before: &State, after: &State, coverage: &mut Coverage, broken: &mut Vec<String>) {
         let (now, wall) = (after.now(), after.wall());
         let passed = now.since(before.now()).0;
-        let used = usage(before);
+        let (used, now_used) = (usage(before), usage(after));
         let mut spent = BTreeMap::new();
         for key in after.quota().keys() {
             let Some(is) = after.quota().spending(&key, after.moment()) else { continue };
@@ -164,7 +166,7 @@ impl QuotaIsKept {
                 .filter(|known| before_it == Some(known.budget) && known.budget.period == is.budget.period);
             let (_, next) = is.budget.period.around(wall);
             let by_us = match known {
-                Some(known) if wall < known.next => {
+                Some(known) if known.is_settled && wall < known.next => {
                     let used = known.used + used.get(&key).copied().unwrap_or_default() * passed;
                     if used != is.used {
                         broken.push(format!(
@@ -172,14 +174,15 @@ impl QuotaIsKept {
                             is.used
                         ));
                     }
-                    Spent { budget: is.budget, used, next: known.next }
+                    Spent { used, ..*known }
                 }
                 // A new budget, or a new period: no more than what was used in the last step is of it.
                 known => {
-                    if known.is_some() {
+                    if known.is_some_and(|known| known.is_settled) {
                         coverage.mark(Mark::BudgetRenewed);
                     }
-                    Spent { budget: is.budget, used: is.used, next }
+                    let is_settled = known.is_none() || used.get(&key) != now_used.get(&key);
+                    Spent { budget: is.budget, used: is.used, next, is_settled }
                 }
             };
             if is.used >= is.budget.vcpu_hours * 3_600_000 {
