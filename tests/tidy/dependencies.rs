@@ -66,7 +66,7 @@ const OURS: &[(&str, &str, &[&str])] = &[
         "tests",
         &["controller", "worker", "provider", "store", "gateway", "spec", "scheduler", "transport", "sim"],
     ),
-    ("tidegate-bench", "tests/bench", &["tests"]),
+    ("tidegate-bench", "tests/bench", &["tests", "scheduler"]),
 ];
 
 #[test]

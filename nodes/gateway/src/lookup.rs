@@ -27,8 +27,6 @@ pub(crate) struct LiveRun {
     pub(crate) priority: u8,
     pub(crate) band: BandName,
     pub(crate) team: Option<String>,
-    /// Those of the runs it waits for, or waited for, that are still known.
-    pub(crate) after: Vec<AfterView>,
     pub(crate) max_concurrent: Option<u32>,
     pub(crate) retries: u16,
     pub(crate) grace: Millis,
@@ -54,7 +52,6 @@ impl LiveRun {
             priority: run.priority,
             band: vocabulary::band(run.band),
             team: Some(run.team()).filter(|team| !team.is_empty()).map(str::to_owned),
-            after: after(core, run),
             max_concurrent: run.terms.as_ref().and_then(|terms| terms.max_concurrent),
             retries: run.retries,
             grace: run.grace,
@@ -64,13 +61,18 @@ impl LiveRun {
     }
 }
 
-fn after(core: &Core, run: &Run) -> Vec<AfterView> {
-    let told = |(id, on): &(RunId, DependsOn)| {
-        let (name, ending) = core.state().prerequisite(*id)?;
-        let ended = ending.map(vocabulary::of_ending);
-        Some(AfterView { run: name.to_owned(), on: vocabulary::depends_on(*on), ended })
-    };
-    run.terms.iter().flat_map(|terms| &terms.after).filter_map(told).collect()
+/// Those of the runs that a run waits for, or waited for, that are still known. There may be many, so a list tells none.
+pub(crate) async fn after(app: &App, run: RunId) -> Result<Vec<AfterView>, Problem> {
+    app.read(move |core| {
+        let told = |(id, on): &(RunId, DependsOn)| {
+            let (name, ending) = core.state().prerequisite(*id)?;
+            let ended = ending.map(vocabulary::of_ending);
+            Some(AfterView { run: name.to_owned(), on: vocabulary::depends_on(*on), ended })
+        };
+        let terms = core.state().run(run).and_then(|run| run.terms.as_ref());
+        terms.iter().flat_map(|terms| &terms.after).filter_map(told).collect()
+    })
+    .await
 }
 
 fn started(core: &Core, run: &Run) -> Option<WallMicros> {

@@ -41,6 +41,7 @@ pub(crate) async fn show(
     let job: Value = serde_json::from_slice(&body).map_err(crate::problem::internal)?;
     let attempts = past::attempts(&app, slot).await?;
     let mut details = details(&run, slot.element, job, &past, &attempts, position);
+    details.after = lookup::after(&app, run.id).await?;
     details.notes.splice(0..0, past::in_the_queue(&app, run.id).await?);
     Ok(HttpResponse::Ok().json(details))
 }
@@ -62,7 +63,7 @@ fn details(
         priority: run.priority,
         band: run.band,
         team: run.team.clone(),
-        after: run.after.clone(),
+        after: Vec::new(),
         max_concurrent: run.max_concurrent,
         need: lookup::need(&run.need),
         retries: run.retries,
