@@ -227,3 +227,17 @@ fn a_share_of_a_very_large_node_is_a_number() {
     world.submit(run("a", 1, Need::WholeNode));
     world.check();
 }
+
+#[test]
+fn deleting_a_pool_that_is_being_deleted_is_not_refused() {
+    let mut world = World::new();
+    world.apply_pool(pool("main", 4, 0, 1));
+    world.submit(run("a", 1, vcpu(1)));
+    let delete =
+        |force| ClientCommand::DeletePool { workspace: "default".into(), pool: "main".into(), force };
+    assert!(matches!(world.told(delete(false)), Err(Refusal::PoolInUse { .. })));
+    assert_eq!(world.told(delete(true)), Ok(Outcome::Done));
+    // Its run is asked to stop, and has not ended.
+    assert_eq!(world.told(delete(false)), Ok(Outcome::Done));
+    world.check();
+}

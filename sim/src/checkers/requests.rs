@@ -87,14 +87,14 @@ impl Requests {
 
     /// Whether it must do nothing: its key was used, or its run was made.
     fn is_again(&self, key: Option<RequestKey>, command: &ClientCommand, before: &State) -> bool {
-        match command {
+        if let ClientCommand::Submit(submit) = command {
             // A submission's key is its name.
-            ClientCommand::Submit(submit) => self.account.lives(&submit.workspace, &submit.name, before),
-            _ => key.is_some_and(|key| {
-                let other = |done: &Done| !matches!(done.command, ClientCommand::Submit(_));
-                self.by_key.get(&key).is_some_and(|done| done.iter().any(other))
-            }),
+            return self.account.lives(&submit.workspace, &submit.name, before);
         }
+        key.is_some_and(|key| {
+            let other = |done: &Done| !matches!(done.command, ClientCommand::Submit(_));
+            self.by_key.get(&key).is_some_and(|done| done.iter().any(other))
+        })
     }
 
     /// What was cancelled with what was asked for, because it would have waited in vain.

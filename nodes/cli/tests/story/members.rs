@@ -186,11 +186,11 @@ fn controllers_come_lead_and_go() {
             && list["items"].as_array().unwrap().iter().all(|one| one["id"] != 4)
     });
     drop((c2, c3, c5, c6));
-    records_replay(&home, &["c1.1", "c2.1", "c2.2", "c3.1", "c5.1", "c6.1"]);
+    records_lead_to_the_same(&home, &["c1.1", "c2.1", "c2.2", "c3.1", "c5.1", "c6.1"]);
 }
 
 /// Whoever led or followed: what they were told leads the same core to the same.
-fn records_replay(home: &Home, records: &[&str]) {
+fn records_lead_to_the_same(home: &Home, records: &[&str]) {
     for record in records {
         let replayed = home.run(&format!("sim replay --record {record} -o json")).json();
         assert!(replayed["effects"].as_u64().unwrap() > 0, "{record}: {replayed}");

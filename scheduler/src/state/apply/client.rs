@@ -337,6 +337,10 @@ impl State {
         let id =
             self.workspace(workspace).and_then(|w| Some(self.find_pool(w, name)?.0)).ok_or_else(unknown)?;
         let pool = self.pools.get_mut(&id).ok_or_else(unknown)?;
+        if pool.deleting {
+            // Asked for again before its last run has ended: it is on its way.
+            return Ok(Outcome::Done);
+        }
         if pool.open_runs > 0 && !force {
             return Err(Refusal::PoolInUse { pool: name.to_owned(), runs: pool.open_runs });
         }

@@ -27,7 +27,8 @@ It no longer votes, the others close its links and refuse it by its number, and 
 
 What that does not take away: its data folder, like every join bundle, holds the cluster's key, and
 the clients' token with it. Whoever has a copy can still make certificates that the cluster's
-controllers and workers trust, until the key is another one. So delete the folder, its backups and the bundle:
+controllers and workers trust, until the key is another one. So delete the folder, its backups and
+the bundle:
   rm -r DATA-FOLDER
 
 If a copy may be in wrong hands:
