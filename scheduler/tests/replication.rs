@@ -40,7 +40,7 @@ fn said(kind: PeerMessageKind) -> PeerMessage {
         reject: false,
         reject_hint: 0,
         context: Vec::new(),
-        priority: 0,
+        has_room: true,
     }
 }
 

@@ -44,8 +44,8 @@ pub struct PeerMessage {
     /// Comes back in the answer.
     #[serde(with = "serde_bytes")]
     pub context: Vec<u8>,
-    /// The sender's priority as a leader: below 0 in an answer of one that has no room; elections do not heed it.
-    pub priority: i64,
+    /// Whether the sender's disk has room for new work. Raft does not know of it, and elections do not heed it.
+    pub has_room: bool,
 }
 
 /// The kinds of message that travel between members.
@@ -154,7 +154,7 @@ pub(super) fn to_ours(mut raft: Message) -> Option<PeerMessage> {
         reject: raft.reject,
         reject_hint: raft.reject_hint,
         context,
-        priority: raft.priority,
+        has_room: true,
     })
 }
 
@@ -171,7 +171,6 @@ pub(super) fn to_raft(ours: PeerMessage) -> Message {
     raft.request_snapshot = ours.request_snapshot;
     raft.reject = ours.reject;
     raft.reject_hint = ours.reject_hint;
-    raft.priority = ours.priority;
     match ours.kind {
         PeerMessageKind::ReadIndex | PeerMessageKind::ReadIndexResponse => {
             let entry = raft::eraftpb::Entry { data: ours.context.into(), ..Default::default() };

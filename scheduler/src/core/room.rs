@@ -1,7 +1,7 @@
 //! A leader whose disk has no room gives leadership to a voter that has room.
 //!
-//! Each member says with its answers to the leader whether it has room, by the `priority` that every message carries.
-//! Elections do not heed it: a voter with room and an older log must never be in the way of the only one that can lead.
+//! Each member says with its answers to the leader whether it has room. Elections do not heed it: a voter with
+//! room and an older log must never be in the way of the only one that can lead.
 
 use super::Core;
 use crate::consensus::{PeerMessage, PeerMessageKind};
@@ -11,8 +11,6 @@ use crate::plan::membership::has_caught_up;
 use crate::time::Millis;
 use std::collections::BTreeSet;
 
-/// The priority of one that has no room.
-const NO_ROOM: i64 = -1;
 /// How long a leader that gave leadership away in vain waits before it does so again: while it tries, nothing is planned.
 const TRY_AGAIN: Millis = Millis::seconds(5);
 
@@ -30,9 +28,7 @@ fn is_answer(kind: PeerMessageKind) -> bool {
 impl Core {
     /// Says with what goes to another member whether there is room here.
     pub(super) fn tell_room(&self, message: &mut PeerMessage) {
-        if is_answer(message.kind) && self.pressure.is_some() {
-            message.priority = NO_ROOM;
-        }
+        message.has_room = self.pressure.is_none();
     }
 
     /// Another member says whether it has room.
@@ -40,7 +36,7 @@ impl Core {
         if self.leading.is_none() || message.term != self.consensus.term() || !is_answer(message.kind) {
             return;
         }
-        match message.priority > NO_ROOM {
+        match message.has_room {
             true => self.rooms.with_room.insert(message.from),
             false => self.rooms.with_room.remove(&message.from),
         };

@@ -62,7 +62,6 @@ pub fn next(state: &State, standing: &Standing<'_>) -> Option<Step> {
         };
     }
     let mut steps = Vec::new();
-    let come = |id: ControllerId| (standing.progress)(id);
     for (id, controller) in state.controllers() {
         let (votes, follows) = (members.voters.contains(&id.0), members.learners.contains(&id.0));
         match controller.wish {
@@ -71,7 +70,8 @@ pub fn next(state: &State, standing: &Standing<'_>) -> Option<Step> {
                 if follows
                     && supports_version(state, controller)
                     && !mutants::is(Mutant::NeverPromote)
-                    && come(id).is_some_and(|come| has_caught_up(&come, standing.committed)) =>
+                    && (standing.progress)(id)
+                        .is_some_and(|come| has_caught_up(&come, standing.committed)) =>
             {
                 steps.push((id.0, Role::Voter))
             }

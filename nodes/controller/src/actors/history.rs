@@ -87,7 +87,7 @@ impl HistoryActor {
     }
 
     fn write(&mut self) {
-        if self.gathered.len() == 0 || self.copying {
+        if self.gathered.events().is_empty() || self.copying {
             return;
         }
         match self.history.apply(self.gathered.events()) {
@@ -106,9 +106,7 @@ impl HistoryActor {
             Err(error) => self.fatal.report(format!("run history cannot be written: {error}")),
         }
     }
-}
 
-impl HistoryActor {
     /// Whether there is nobody to copy from.
     fn has_nobody(&self) -> bool {
         self.alone && self.blobs.peers().ids().is_empty()
