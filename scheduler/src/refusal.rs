@@ -83,6 +83,14 @@ pub enum Refusal {
         /// What a node offers.
         capacity: String,
     },
+    /// What is asked of the run makes no sense.
+    #[error("run {run}: {reason}")]
+    BadRun {
+        /// The run.
+        run: String,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
     /// The pool's settings make no sense.
     #[error("pool {pool}: {reason}")]
     BadPool {

@@ -3,7 +3,7 @@
 mod world;
 
 use tidegate_scheduler::command::{
-    After, ClientCommand, DependsOn, QueueOrder, RunLimits, Scheduling, Submit,
+    After, ClientCommand, Command, DependsOn, Entry, PlanCommand, QueueOrder, RunLimits, Scheduling, Submit,
 };
 use tidegate_scheduler::event::{Ending, What};
 use tidegate_scheduler::message::End;
@@ -107,6 +107,30 @@ fn what_waits_for_a_day_rises_to_the_next_band() {
     // One that came a day later and is of the band it was in comes after it.
     world.submit(Submit { priority: 40, ..run("medium", 1, Need::WholeNode) });
     assert_eq!(order(&mut world, Millis::seconds(1)), ["long", "low", "medium"]);
+}
+
+#[test]
+fn nothing_rises_where_order_is_strict() {
+    let mut world = one_node(QueueOrder::Strict);
+    world.submit(run("long", 1, Need::WholeNode));
+    world.submit(Submit { priority: 25, ..run("low", 1, Need::WholeNode) });
+    for _ in 0..3 {
+        world.pass(Millis::seconds(24 * 3600 + 60));
+    }
+    assert!(!world.events.iter().any(|event| matches!(event.what, What::Promoted { .. })));
+    world.check();
+    // Nor by an entry that was planned while the pool's order was another one.
+    let mut state = world.core.state().clone();
+    let (low, before) = state.find_run("default", "low").map(|(id, run)| (id, run.clone())).unwrap();
+    let entry = Entry {
+        now: state.now(),
+        wall: state.wall(),
+        commands: vec![Command::Plan(PlanCommand::Promote { runs: vec![low] })],
+    };
+    let changes = state.apply(state.applied() + 1, &entry);
+    assert!(changes.events.is_empty(), "{:?}", changes.events);
+    assert_eq!(state.run(low), Some(&before));
+    assert_eq!(order(&mut world, Millis::seconds(1)), ["long", "low"]);
 }
 
 #[test]
@@ -236,6 +260,25 @@ fn an_array_runs_no_more_elements_at_once_than_it_says() {
     let (node, fence) = world.running()[0];
     world.end(node, fence, End::Succeeded);
     assert_eq!(running(&world).iter().filter(|name| *name == "array").count(), 3);
+    world.check();
+}
+
+#[test]
+fn a_run_that_could_never_start_is_refused() {
+    let mut world = one_node(QueueOrder::Fair);
+    let capped = |most| Scheduling { max_concurrent: Some(most), after: Vec::new(), ..Scheduling::default() };
+    let submit = |most| Submit { scheduling: capped(most), ..run("capped", 4, Need::WholeNode) };
+    let refused = world.told(ClientCommand::Submit(Box::new(submit(0)))).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "run capped: with a `max_concurrent` of 0 it would never start; allow 1 element or more, or leave it out"
+    );
+    let none = world.told(ClientCommand::Submit(Box::new(run("empty", 0, Need::WholeNode)))).unwrap_err();
+    assert!(matches!(none, Refusal::BadRun { .. }), "{none}");
+    assert!(running(&world).is_empty());
+    // The name is still free.
+    world.submit(submit(1));
+    assert_eq!(running(&world), ["capped"]);
     world.check();
 }
 

@@ -113,6 +113,7 @@ impl From<Refusal> for Problem {
             Refusal::PoolDeleting(_) => (409, "pool-deleting", "The pool is being deleted"),
             Refusal::PoolInUse { .. } => (409, "pool-in-use", "The pool still has runs"),
             Refusal::NeverFits { .. } => (422, "never-fits", "The run can never fit"),
+            Refusal::BadRun { .. } => (422, "bad-run", "The run makes no sense"),
             Refusal::BadPool { .. } => (422, "bad-pool", "The pool makes no sense"),
             Refusal::BadQuota { .. } => (422, "bad-quota", "The allowance makes no sense"),
             Refusal::TooManyRuns { .. } => (409, "too-many-runs", "The workspace has as many runs as it may"),

@@ -1,5 +1,6 @@
 //! Why a run waits: every reason, with its numbers and what would help.
 
+use crate::command::{After, DependsOn};
 use crate::ids::{NodeId, PoolId, RunId};
 use crate::index::{Index, Rank};
 use crate::resources::{Need, Resources};
@@ -18,8 +19,8 @@ use std::fmt::{self, Write as _};
 pub enum Blocked {
     /// It starts after other runs, which have not ended.
     Dependency {
-        /// Which.
-        runs: Vec<String>,
+        /// Which, and how each must end.
+        runs: Vec<After>,
     },
     /// As many of its elements run as may.
     Concurrency {
@@ -166,14 +167,12 @@ pub fn explain(
 /// What keeps a run from starting whatever room there is.
 fn waiting_for(state: &State, run: &Run, reasons: &mut Vec<Blocked>) {
     let Some(terms) = &run.terms else { return limited(state, run, reasons) };
-    let open: Vec<String> = terms
-        .after
-        .iter()
-        .filter_map(|(run, _)| state.prerequisite(*run))
-        .filter(|(_, ending)| ending.is_none())
-        .map(|(name, _)| name.to_owned())
-        .collect();
     if run.pending > 0 {
+        let open = |(run, on): &(RunId, DependsOn)| match state.prerequisite(*run)? {
+            (name, None) => Some(After { run: name.to_owned(), on: *on }),
+            (_, Some(_)) => None,
+        };
+        let open = terms.after.iter().filter_map(open).collect();
         reasons.push(Blocked::Dependency { runs: open });
     }
     let placed = run.elements.counts().placed;
@@ -276,14 +275,27 @@ fn quota(Exhausted { key, why }: Exhausted, needed: u64) -> Blocked {
     }
 }
 
+/// What is waited for, by how it must end.
+fn awaited(runs: &[After]) -> String {
+    let told = [DependsOn::Completed, DependsOn::Failed, DependsOn::Ended].map(|on| {
+        let names: Vec<&str> =
+            runs.iter().filter(|after| after.on == on).map(|after| after.run.as_str()).collect();
+        let end = match on {
+            DependsOn::Completed => "completed",
+            DependsOn::Failed => "failed or been canceled",
+            DependsOn::Ended => "ended in any way",
+        };
+        (!names.is_empty()).then(|| format!("{} {end}", few(&names)))
+    });
+    told.into_iter().flatten().collect::<Vec<_>>().join(", and ")
+}
+
 /// A few names, and how many more.
-fn told(runs: &[String]) -> String {
+fn few(runs: &[&str]) -> String {
     match runs {
         [one] => format!("run {one} has"),
-        [first, .., last] if runs.len() <= 3 => match runs {
-            [_, middle, _] => format!("runs {first}, {middle} and {last} have"),
-            _ => format!("runs {first} and {last} have"),
-        },
+        [first, second] => format!("runs {first} and {second} have"),
+        [first, second, third] => format!("runs {first}, {second} and {third} have"),
         [first, second, rest @ ..] => format!("runs {first}, {second} and {} others have", rest.len()),
         [] => "other runs have".to_owned(),
     }
@@ -292,7 +304,7 @@ fn told(runs: &[String]) -> String {
 impl fmt::Display for Blocked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Blocked::Dependency { runs } => write!(f, "it starts once {} ended", told(runs)),
+            Blocked::Dependency { runs } => write!(f, "it starts once {}", awaited(runs)),
             Blocked::Concurrency { running, max_concurrent } => write!(
                 f,
                 "{running} of its elements run, and no more than {max_concurrent} may at once (`max_concurrent`)"

@@ -1,6 +1,6 @@
 //! Runs, and the attempts of their elements.
 
-use crate::command::{DependsOn, OnDisconnect};
+use crate::command::{DependsOn, OnDisconnect, QueueOrder};
 use crate::ids::{ContentId, NodeId, PoolId, RunId, Slot, WorkspaceId};
 use crate::limits::agreed;
 use crate::message::StopCause;
@@ -97,12 +97,15 @@ impl Run {
         self.terms.as_ref().and_then(|terms| terms.team.as_deref()).unwrap_or_default()
     }
 
-    /// When it rises to the next band, if it still waits; never from the highest one.
-    pub fn rises_at(&self) -> Millis {
+    /// When it rises to the next band, if it still waits; never from the highest one, and never where bands do not
+    /// count.
+    pub fn rises_at(&self, order: QueueOrder) -> Millis {
         let steps = self.band as u64 - Band::of(self.priority) as u64;
-        match self.band {
-            Band::High => Millis::NEVER,
-            Band::Low | Band::Medium => self.queued.after(Millis(agreed::PROMOTION.0 * (steps + 1))),
+        match (order, self.band) {
+            (QueueOrder::Strict, _) | (QueueOrder::Fair, Band::High) => Millis::NEVER,
+            (QueueOrder::Fair, Band::Low | Band::Medium) => {
+                self.queued.after(Millis(agreed::PROMOTION.0 * (steps + 1)))
+            }
         }
     }
 

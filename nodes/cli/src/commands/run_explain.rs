@@ -33,6 +33,7 @@ mod tests {
     use super::*;
     use serde_json::json;
     use tidegate_gateway::api::{Reason, RunState};
+    use tidegate_scheduler::command::{After, DependsOn};
     use tidegate_scheduler::forecast::Blocked;
 
     fn explained(blocked: &[Blocked]) -> String {
@@ -47,12 +48,16 @@ mod tests {
 
     #[test]
     fn what_is_not_room_on_nodes_reads_like_advice() {
-        let runs = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let runs = |names: &[(&str, DependsOn)]| {
+            names.iter().map(|(run, on)| After { run: (*run).to_owned(), on: *on }).collect()
+        };
+        let well = DependsOn::Completed;
         let nlp = || "standardDSv2Family (dedicated, local, workspace lab, team nlp)".to_owned();
         let all = [
-            Blocked::Dependency { runs: runs(&["clean"]) },
-            Blocked::Dependency { runs: runs(&["clean", "split"]) },
-            Blocked::Dependency { runs: runs(&["a", "b", "c", "d"]) },
+            Blocked::Dependency { runs: runs(&[("clean", well)]) },
+            Blocked::Dependency { runs: runs(&[("clean", well), ("split", well)]) },
+            Blocked::Dependency { runs: runs(&["a", "b", "c", "d"].map(|run| (run, DependsOn::Ended))) },
+            Blocked::Dependency { runs: runs(&[("alarm", DependsOn::Failed), ("clean", well)]) },
             Blocked::Concurrency { running: 10, max_concurrent: 10 },
             Blocked::WorkspaceLimit { workspace: "lab".into(), running: 200, max_running: 200 },
             Blocked::Quota {

@@ -192,7 +192,7 @@ fn a_run_tells_what_it_waits_for_and_a_pool_whose_it_is() {
         (&json!("nlp"), &json!("high"), &json!(2))
     );
     let reasons = server.get("/runs/second/explain").json();
-    assert_eq!(reasons["reasons"][0]["text"], "it starts once run first has ended");
+    assert_eq!(reasons["reasons"][0]["text"], "it starts once run first has failed or been canceled");
     let nobody = server.post("/runs", &json!({"name": "third", "job": job(json!({"after": ["nobody"]}))}));
     assert_eq!(nobody.problem(), "unknown-run");
 

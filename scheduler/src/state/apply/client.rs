@@ -61,19 +61,7 @@ impl State {
                 false => Err(Refusal::NameConflict { name: submit.name.clone(), run }),
             };
         }
-        check_size("the number of elements", u64::from(submit.count), u64::from(agreed::ELEMENTS))?;
-        check_size(
-            "the size of the specification in bytes",
-            submit.body.len() as u64,
-            agreed::BODY_BYTES as u64,
-        )?;
-        if submit.count == 0 {
-            return Err(Refusal::TooMuch {
-                what: "a count of 0: the number of elements left out".into(),
-                is: 1,
-                limit: 0,
-            });
-        }
+        check_amounts(submit)?;
         let (pool_id, pool) = self.pool_for(workspace, submit)?;
         let pool_name = pool.settings.name.clone();
         self.may_open(workspace)?;
@@ -366,6 +354,23 @@ fn terms(scheduling: &Scheduling, after: Vec<(RunId, DependsOn)>) -> Option<Box<
     let team = scheduling.team.as_deref().map(Box::from);
     let terms = Terms { team, after, max_concurrent: scheduling.max_concurrent };
     (terms != Terms::default()).then(|| Box::new(terms))
+}
+
+/// Refuses what is too large, and what would never start.
+fn check_amounts(submit: &Submit) -> Result<(), Refusal> {
+    check_size("the number of elements", u64::from(submit.count), u64::from(agreed::ELEMENTS))?;
+    let body = "the size of the specification in bytes";
+    check_size(body, submit.body.len() as u64, agreed::BODY_BYTES as u64)?;
+    let bad = |reason: &str| Err(Refusal::BadRun { run: submit.name.clone(), reason: reason.into() });
+    if submit.count == 0 {
+        return bad("a count of 0 leaves nothing to run; ask for 1 element or more");
+    }
+    if submit.scheduling.max_concurrent == Some(0) {
+        return bad(
+            "with a `max_concurrent` of 0 it would never start; allow 1 element or more, or leave it out",
+        );
+    }
+    Ok(())
 }
 
 fn check_size(what: &'static str, is: u64, limit: u64) -> Result<(), Refusal> {

@@ -125,7 +125,11 @@ impl State {
         let mut any = false;
         for id in runs {
             let now = self.now;
-            let Some(run) = self.runs.get_mut(*id).filter(|run| run.rises_at() <= now) else { continue };
+            let Some(run) = self.runs.get_mut(*id) else { continue };
+            let order = self.pools.get(&run.pool).map(|pool| pool.settings.order);
+            if !order.is_some_and(|order| run.rises_at(order) <= now) {
+                continue;
+            }
             run.band = run.band.higher();
             let band = run.band;
             at.touch(Touched::Run(*id));

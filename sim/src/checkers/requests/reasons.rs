@@ -114,6 +114,7 @@ fn may_refuse_run(submit: &Submit, state: &State) -> bool {
         || submit.scheduling.team.as_ref().is_some_and(|team| !is_name(team))
         || state.workspace(&submit.workspace).is_some_and(|id| is_full(id, state))
         || submit.count == 0
+        || submit.scheduling.max_concurrent == Some(0)
         || pool.is_none_or(|pool| {
             let size = pool.settings.size.capacity;
             let fits = match submit.need {
