@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use crate::{error::ConfigError, hello::MAX_HELLO_BYTES, tls::Role};
 
+/// The messages' protocol that this release speaks: one more whenever what is carried is written otherwise.
+const PROTOCOL: u32 = 2;
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
@@ -70,8 +72,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             accept: vec![Role::Controller, Role::Worker],
-            protocol_min: 1,
-            protocol_max: 1,
+            protocol_min: PROTOCOL,
+            protocol_max: PROTOCOL,
             build: String::new(),
             payload: Vec::new(),
             max_frame: FrameLimits { consensus: 64 * MIB, control: 4 * MIB, bulk: MIB },
@@ -142,7 +144,7 @@ mod tests {
             late.validate().unwrap_err().to_string(),
             "`idle_timeout` must be at least twice keep_alive"
         );
-        assert!(Config { protocol_min: 2, ..Config::default() }.validate().is_err());
+        assert!(Config { protocol_min: PROTOCOL + 1, ..Config::default() }.validate().is_err());
         assert!(Config { stream_window: 1, ..Config::default() }.validate().is_err());
     }
 }

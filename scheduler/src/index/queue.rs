@@ -86,18 +86,22 @@ impl ShapeQueue {
 /// All that waits for one pool.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Queue {
-    shapes: BTreeMap<(Box<str>, Need), ShapeQueue>,
+    teams: BTreeMap<Box<str>, BTreeMap<Need, ShapeQueue>>,
 }
 
 impl Queue {
     /// Sets how many elements of a run may start; none takes it out.
     pub(super) fn set(&mut self, id: RunId, run: &Run, order: QueueOrder) {
         let waiting = run.startable();
-        let key = (run.team().into(), run.need);
-        if waiting == 0 && !self.shapes.contains_key(&key) {
+        let team = run.team();
+        if waiting > 0 && !self.teams.contains_key(team) {
+            self.teams.insert(team.into(), BTreeMap::new());
+        }
+        let Some(shapes) = self.teams.get_mut(team) else { return };
+        if waiting == 0 && !shapes.contains_key(&run.need) {
             return;
         }
-        let shape = self.shapes.entry(key).or_default();
+        let shape = shapes.entry(run.need).or_default();
         let rank = Rank::of(id, run, order);
         // Where it stood before it rose.
         let mut band = Band::of(run.priority);
@@ -107,26 +111,36 @@ impl Queue {
         }
         shape.set(rank, waiting);
         if shape.runs.is_empty() {
-            self.shapes.remove(&(run.team().into(), run.need));
+            shapes.remove(&run.need);
         }
+        if shapes.is_empty() {
+            self.teams.remove(team);
+        }
+    }
+
+    /// The teams of which something may start.
+    pub fn teams(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.teams.keys().map(|team| &**team)
     }
 
     /// The teams and shapes, each with its queue.
     pub fn shapes(&self) -> impl Iterator<Item = (&str, &Need, &ShapeQueue)> {
-        self.shapes.iter().map(|((team, need), shape)| (&**team, need, shape))
+        self.teams
+            .iter()
+            .flat_map(|(team, shapes)| shapes.iter().map(move |(need, shape)| (&**team, need, shape)))
     }
 
     /// How many elements may start.
     pub fn waiting(&self) -> u64 {
-        self.shapes.values().map(ShapeQueue::waiting).sum()
+        self.shapes().map(|(_, _, shape)| shape.waiting()).sum()
     }
 
     /// How many elements come before this place, whatever their shape, if teams are left aside.
     pub fn ahead_of(&self, rank: Rank) -> u64 {
-        self.shapes.values().map(|shape| shape.ahead_of(rank)).sum()
+        self.shapes().map(|(_, _, shape)| shape.ahead_of(rank)).sum()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.shapes.is_empty()
+        self.teams.is_empty()
     }
 }

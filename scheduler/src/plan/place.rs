@@ -4,7 +4,7 @@
 
 use super::share::Shares;
 use super::{Plan, Situation};
-use crate::command::{PlanCommand, QueueOrder};
+use crate::command::PlanCommand;
 use crate::ids::{PoolId, RunId, Slot};
 use crate::index::{Nodes, Queue, Rank, Undo};
 use crate::resources::Need;
@@ -49,9 +49,7 @@ impl<'a> Placing<'a> {
         for (_, need, shape) in queue.shapes() {
             *left.entry(*need).or_default() += shape.waiting();
         }
-        let fair = self.pool.settings.order == QueueOrder::Fair;
-        let teams = queue.shapes().map(|(team, _, _)| team).filter(|_| fair);
-        let mut shares = Shares::of(self.situation, self.pool, teams);
+        let mut shares = Shares::of(self.situation, self.pool, queue);
         let mut lines: Vec<Line<'a>> =
             queue.shapes().map(|(team, need, shape)| Line::new(team, *need, shape)).collect();
         let mut turns = BinaryHeap::new();

@@ -1,24 +1,25 @@
 //! How much of a pool each team has, so that he who has the least for his weight comes next.
 
 use super::Situation;
-use crate::command::QuotaKey;
+use crate::command::{QueueOrder, QuotaKey};
+use crate::index::Queue;
 use crate::mutants::{self, Mutant};
 use crate::state::pools::Pool;
 use crate::state::quota::{Account, Ratio};
 use std::collections::BTreeMap;
 
 /// What each team has on a pool, as a pass goes on.
+#[derive(Default)]
 pub(super) struct Shares<'a> {
     teams: BTreeMap<&'a str, (Ratio, u128)>,
 }
 
 impl<'a> Shares<'a> {
-    /// Those of these teams.
-    pub(super) fn of(
-        situation: &Situation<'_>,
-        pool: &Pool,
-        teams: impl Iterator<Item = &'a str>,
-    ) -> Shares<'a> {
+    /// Those of the teams of a queue; of none where there is nobody to share with.
+    pub(super) fn of(situation: &Situation<'_>, pool: &Pool, queue: &'a Queue) -> Shares<'a> {
+        if pool.settings.order == QueueOrder::Strict || queue.teams().len() < 2 {
+            return Shares::default();
+        }
         let Account { region, family, tier, workspace, .. } = pool.account();
         let weight = |team: &str| {
             let key = QuotaKey {
@@ -36,12 +37,12 @@ impl<'a> Shares<'a> {
             let has = u128::from(history.rate()) * 1000 + u128::from(history.average_milli(situation.now));
             (team, (Ratio { over: has, under: weight(team) }, 0))
         };
-        Shares { teams: teams.map(share).collect() }
+        Shares { teams: queue.teams().map(share).collect() }
     }
 
     /// Whether there is nobody to compare with.
     pub(super) fn is_alone(&self) -> bool {
-        self.teams.len() < 2
+        self.teams.is_empty()
     }
 
     /// Where a team stands: smaller goes first.

@@ -62,7 +62,7 @@ fn by_walk(state: &State, pool: PoolId) -> Seen {
         runs.sort_by_key(|(id, run)| runs::place(&pool.settings, *id, run));
     }
     for (id, run) in runs {
-        let startable = runs::startable(state, id, run);
+        let startable = runs::startable(run);
         if startable > 0 {
             let team = run.terms.as_ref().and_then(|terms| terms.team.as_deref()).unwrap_or_default();
             seen.waiting.entry((team.to_owned(), run.need)).or_default().push((id, startable));

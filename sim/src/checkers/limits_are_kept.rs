@@ -20,7 +20,7 @@ fn judge(started: &BTreeSet<RunId>, after: &State, coverage: &mut Coverage) -> V
     for id in started {
         let Some(run) = after.run(*id) else { continue };
         workspaces.insert(run.workspace);
-        let (waiting, placed) = runs::waiting_and_placed(after, *id, run);
+        let (waiting, placed) = runs::waiting_and_placed(run);
         let Some(most) = run.terms.as_ref().and_then(|terms| terms.max_concurrent) else { continue };
         if placed > most {
             broken.push(format!("{placed} elements of {id} run, of at most {most}"));

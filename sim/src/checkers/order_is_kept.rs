@@ -34,8 +34,8 @@ impl Checker for OrderIsKept {
                     && entry.need == run.need
                     && (of.order == QueueOrder::Strict || entry.team() == run.team())
                     && runs::place(of, *other, entry) < runs::place(of, *id, run)
-                    && still(runs::startable(at.before, *other, entry))
-                    && at.after.run(*other).is_some_and(|now| runs::startable(at.after, *other, now) > 0)
+                    && still(runs::startable(entry))
+                    && at.after.run(*other).is_some_and(|now| runs::startable(now) > 0)
             });
             if let Some((other, _)) = passed_over {
                 found.push(format!(

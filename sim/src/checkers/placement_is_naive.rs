@@ -92,11 +92,11 @@ struct Waits<'a> {
 
 fn waiting<'a>(state: &'a State, id: PoolId) -> Vec<Waits<'a>> {
     let of_it = state.runs().iter().filter(|(_, run)| run.pool == id);
-    let waits = |(id, run): (RunId, &'a Run)| {
-        let elements = run.elements.waiting(usize::MAX).collect();
-        Waits { id, run, left: runs::startable(state, id, run), elements }
+    let waits = |(id, run): (RunId, &'a Run)| match runs::startable(run) {
+        0 => None,
+        left => Some(Waits { id, run, left, elements: run.elements.waiting(usize::MAX).collect() }),
     };
-    of_it.map(waits).filter(|waits| waits.left > 0).collect()
+    of_it.filter_map(waits).collect()
 }
 
 /// Whether `one` goes before `other`: by band; then, where there are teams to take turns, he who has less; then by place.
@@ -133,9 +133,12 @@ fn place(
     let Some(pool) = state.pool(id).filter(|pool| !pool.deleting) else { return placed };
     let mut rooms = rooms(state, id, silent);
     let mut waiting = waiting(state, id);
-    let teams =
-        waiting.iter().map(|waits| waits.run.team()).filter(|_| pool.settings.order == QueueOrder::Fair);
-    let mut shares: BTreeMap<&str, Share> = teams.map(|team| (team, share(state, pool, team, now))).collect();
+    let teams: BTreeSet<&str> = match pool.settings.order {
+        QueueOrder::Fair => waiting.iter().map(|waits| waits.run.team()).collect(),
+        QueueOrder::Strict => BTreeSet::new(),
+    };
+    let shares = teams.into_iter().map(|team| (team, share(state, pool, team, now)));
+    let mut shares: BTreeMap<&str, Share> = shares.collect();
     // Of a shape that found no room, nothing goes before those that found none.
     let mut full: BTreeSet<Need> = BTreeSet::new();
     while *room > 0 {

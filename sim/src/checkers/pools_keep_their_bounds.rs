@@ -100,7 +100,7 @@ fn judge(commands: &[Command], state: &State, now: Millis) -> Vec<String> {
         let nodes: Vec<&Node> = state.nodes().map(|(_, node)| node).filter(|node| node.pool == id).collect();
         let mut serving = nodes.iter().filter(|node| serves(node)).count() as u32;
         let of_it = state.runs().iter().filter(|(_, run)| run.pool == id);
-        let waiting: u64 = of_it.map(|(run, entry)| u64::from(runs::startable(state, run, entry))).sum();
+        let waiting: u64 = of_it.map(|(_, entry)| u64::from(runs::startable(entry))).sum();
         // What its workspace may not run needs no node; other pools of it may have taken their part before or after.
         let room = u64::from(runs::room(state, pool.workspace));
         let left = waiting.saturating_sub(starts).min(room.saturating_sub(starts));

@@ -8,7 +8,7 @@ use crate::naive::quota::{Ledger, keys};
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate_scheduler::State;
 use tidegate_scheduler::command::QuotaKey;
-use tidegate_scheduler::ids::NodeId;
+use tidegate_scheduler::ids::{NodeId, PoolId};
 use tidegate_scheduler::state::pools::Pool;
 use tidegate_scheduler::state::quota::{Account, Budget};
 use tidegate_scheduler::time::WallMicros;
@@ -32,11 +32,15 @@ struct Spent {
 }
 
 fn usage(state: &State) -> BTreeMap<QuotaKey, u64> {
-    let mut usage: BTreeMap<QuotaKey, u64> = BTreeMap::new();
+    let mut nodes: BTreeMap<PoolId, u64> = BTreeMap::new();
     for (_, node) in state.nodes() {
-        let Some(pool) = state.pool(node.pool) else { continue };
+        *nodes.entry(node.pool).or_default() += 1;
+    }
+    let mut usage: BTreeMap<QuotaKey, u64> = BTreeMap::new();
+    for (id, nodes) in nodes {
+        let Some(pool) = state.pool(id) else { continue };
         for key in keys(&pool.settings) {
-            *usage.entry(key).or_default() += u64::from(pool.settings.size.capacity.vcpu);
+            *usage.entry(key).or_default() += nodes * u64::from(pool.settings.size.capacity.vcpu);
         }
     }
     usage
@@ -108,9 +112,10 @@ fn granted(before: &State, after: &State, broken: &mut Vec<String>) {
         }
         ledger.add(&pool.settings);
     }
+    let used_before = usage(before);
     for (key, used) in usage(after) {
         let allowance = after.quota().allowance(&key).filter(|_| key.workspace.is_none());
-        let more = usage(before).get(&key).is_none_or(|was| *was < used);
+        let more = used_before.get(&key).is_none_or(|was| *was < used);
         if let Some(most) = allowance.and_then(|it| Some(it.nominal + it.borrowing_limit?))
             && used > most
             && more
@@ -155,10 +160,14 @@ impl QuotaIsKept {
     fn spend(&mut self, before: &State, after: &State, coverage: &mut Coverage, broken: &mut Vec<String>) {
         let (now, wall) = (after.now(), after.wall());
         let passed = now.since(before.now()).0;
-        let (used, now_used) = (usage(before), usage(after));
         let mut spent = BTreeMap::new();
-        for key in after.quota().keys() {
-            let Some(is) = after.quota().spending(&key, after.moment()) else { continue };
+        let spending = |key: QuotaKey| Some((after.quota().spending(&key, after.moment())?, key));
+        let budgets: Vec<_> = after.quota().keys().filter_map(spending).collect();
+        if budgets.is_empty() {
+            return self.spent.clear();
+        }
+        let (used, now_used) = (usage(before), usage(after));
+        for (is, key) in budgets {
             let before_it = before.quota().allowance(&key).and_then(|allowance| allowance.budget);
             let known = self
                 .spent

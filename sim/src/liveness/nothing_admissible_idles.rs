@@ -52,7 +52,7 @@ struct Surroundings<'a> {
 }
 
 fn waiting(state: &State, pool: PoolId) -> impl Iterator<Item = (RunId, &Run)> {
-    state.runs().iter().filter(move |(id, run)| run.pool == pool && runs::startable(state, *id, run) > 0)
+    state.runs().iter().filter(move |(_, run)| run.pool == pool && runs::startable(run) > 0)
 }
 
 fn nodes(state: &State, pool: PoolId) -> impl Iterator<Item = (NodeId, &Node)> {
@@ -83,7 +83,7 @@ fn excuse(state: &State, id: PoolId, pool: &Pool, now: Millis) -> Option<String>
 fn overflows(state: &State, id: PoolId, pool: &Pool, nodes: u64) -> Option<RunId> {
     let size = pool.capacity();
     let (mut vcpu, mut memory, mut gpu) = (0, 0, 0);
-    let startable: u32 = waiting(state, id).map(|(id, run)| runs::startable(state, id, run)).sum();
+    let startable: u32 = waiting(state, id).map(|(_, run)| runs::startable(run)).sum();
     if startable > runs::room(state, pool.workspace) {
         // Which of them run is not known: only whether there is a node for one at all.
         return waiting(state, id).next().map(|(run, _)| run).filter(|_| nodes == 0);
@@ -93,7 +93,7 @@ fn overflows(state: &State, id: PoolId, pool: &Pool, nodes: u64) -> Option<RunId
             Need::WholeNode => *size,
             Need::Part(part) => part,
         };
-        let count = u64::from(runs::startable(state, run, entry));
+        let count = u64::from(runs::startable(entry));
         vcpu += u64::from(v) * count;
         memory += m * count;
         gpu += u64::from(g) * count;
@@ -167,7 +167,7 @@ fn work(state: &State, id: PoolId) -> Work {
     Work {
         attempt: attempts.map(|fence| fence.0).max().unwrap_or_default(),
         node: nodes(state, id).map(|(node, _)| node.0).max().unwrap_or_default(),
-        waiting: waiting(state, id).map(|(id, run)| u64::from(runs::startable(state, id, run))).sum(),
+        waiting: waiting(state, id).map(|(_, run)| u64::from(runs::startable(run))).sum(),
     }
 }
 

@@ -4,15 +4,15 @@ use std::cmp::Reverse;
 use tidegate_scheduler::State;
 use tidegate_scheduler::command::{PoolSettings, QueueOrder};
 use tidegate_scheduler::event::Ending;
-use tidegate_scheduler::ids::{RunId, Slot, WorkspaceId};
+use tidegate_scheduler::ids::{RunId, WorkspaceId};
 use tidegate_scheduler::state::elements::ElementState;
 use tidegate_scheduler::state::runs::Run;
 
 /// How many elements of a run are in the queue, and how many on a node.
-pub(crate) fn waiting_and_placed(state: &State, id: RunId, run: &Run) -> (u32, u32) {
+pub(crate) fn waiting_and_placed(run: &Run) -> (u32, u32) {
     let (mut waiting, mut placed) = (0, 0);
     for element in 0..run.elements.count() {
-        match state.element(Slot { run: id, element }) {
+        match run.elements.state(element) {
             Some(ElementState::Waiting(_)) => waiting += 1,
             Some(ElementState::Placed(_)) => placed += 1,
             Some(ElementState::Ended(_)) | None => {}
@@ -22,11 +22,11 @@ pub(crate) fn waiting_and_placed(state: &State, id: RunId, run: &Run) -> (u32, u
 }
 
 /// How many elements of a run may start, for all that it says itself.
-pub(crate) fn startable(state: &State, id: RunId, run: &Run) -> u32 {
+pub(crate) fn startable(run: &Run) -> u32 {
     if run.pending > 0 || run.ended.is_some() {
         return 0;
     }
-    let (waiting, placed) = waiting_and_placed(state, id, run);
+    let (waiting, placed) = waiting_and_placed(run);
     match run.terms.as_ref().and_then(|terms| terms.max_concurrent) {
         Some(most) if most <= placed => 0,
         Some(most) => waiting.min(most - placed),
@@ -35,10 +35,10 @@ pub(crate) fn startable(state: &State, id: RunId, run: &Run) -> u32 {
 }
 
 /// How a run ended, by its elements; `None` while one of them has not.
-pub(crate) fn ending(state: &State, id: RunId, run: &Run) -> Option<Ending> {
+pub(crate) fn ending(run: &Run) -> Option<Ending> {
     let mut worst = Ending::Completed;
     for element in 0..run.elements.count() {
-        let Some(ElementState::Ended(ending)) = state.element(Slot { run: id, element }) else { return None };
+        let Some(ElementState::Ended(ending)) = run.elements.state(element) else { return None };
         worst = match (worst, ending) {
             (Ending::Failed, _) | (_, Ending::Failed) => Ending::Failed,
             (Ending::Canceled, _) | (_, Ending::Canceled) => Ending::Canceled,

@@ -50,7 +50,7 @@ async fn each_side_knows_the_other_by_its_certificate() {
     let (near, far) = pair.link().await;
     assert_eq!(near.peer(), &PeerId::new("test", Role::Controller, "c-1").unwrap());
     assert_eq!(far.peer(), &PeerId::new("test", Role::Worker, "w-1").unwrap());
-    assert_eq!((near.protocol(), far.protocol()), (1, 1));
+    assert_eq!((near.protocol(), far.protocol()), (2, 2));
     assert_eq!((near.hello().build.as_str(), near.hello().payload.as_slice()), ("b1", &[1, 2][..]));
     assert_eq!(near.remote_addr(), pair.controller.local_addr().unwrap());
     assert!(near.rtt() > Duration::ZERO);

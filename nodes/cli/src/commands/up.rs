@@ -116,7 +116,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path();
         assert_eq!([None, Some(3)].map(|wanted| how_many(data, wanted).unwrap()), [1, 3]);
-        std::fs::write(data.join("format"), "tidegate 1\n").unwrap();
+        std::fs::write(data.join("format"), "tidegate 2\n").unwrap();
         assert_eq!([None, Some(1)].map(|wanted| how_many(data, wanted).unwrap()), [1, 1]);
         let other = how_many(data, Some(3)).unwrap_err();
         assert!(other.code() == 2 && other.to_string().contains("tidegate controller add"), "{other}");

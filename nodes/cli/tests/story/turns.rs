@@ -27,9 +27,10 @@ fn a_run_after_one_that_fails_starts_or_goes_with_it() {
 
     home.until("run show first -o json", |run| run["state"] == "Running");
     let explained = home.run("run explain alarm").ok();
-    assert!(explained.contains("it starts once run first has ended"), "{explained}");
+    assert!(explained.contains("it starts once run first has failed or been canceled"), "{explained}");
     let explained = home.run("run explain sweep").ok();
-    assert!(explained.contains("it starts once runs first and alarm have ended"), "{explained}");
+    let awaited = "it starts once run alarm has completed, and run first has ended in any way";
+    assert!(explained.contains(awaited), "{explained}");
     let shown = home.run("run show sweep").ok();
     assert!(
         shown.contains("first has ended: waits") && shown.contains("alarm has completed: waits"),

@@ -10,8 +10,8 @@ use thiserror::Error;
 
 use super::pidfile::{self, LockError};
 
-/// The newest layout that this build reads and writes.
-const FORMAT: u32 = 1;
+/// What this build reads and writes: how the folder is laid out, and how the log, snapshots and history are written.
+const FORMAT: u32 = 2;
 const FORMAT_FILE: &str = "format";
 const LOCK_FILE: &str = "lock";
 /// The files at the top: ours, the server's token, and what a file system puts at its own root.
@@ -55,9 +55,22 @@ pub enum FolderError {
         /// The newest format known here.
         supported: u32,
     },
+    /// An older build wrote it.
+    #[error(
+        "data folder {} has format {found}, and this release reads formats from {oldest} on; choose an empty folder and \
+         submit again what had not ended, or run the build that wrote it; nothing in it was changed", path.display()
+    )]
+    OlderFormat {
+        /// The folder.
+        path: PathBuf,
+        /// What its `format` file says.
+        found: u32,
+        /// The oldest format known here.
+        oldest: u32,
+    },
     /// The `format` file says nothing that can be read.
     #[error(
-        "{} does not name a format (it should read like \"tidegate 1\"); restore the data folder from a backup, \
+        "{} does not name a format (it should read like \"tidegate 2\"); restore the data folder from a backup, \
          or choose an empty folder", path.display()
     )]
     BadFormat {
@@ -112,7 +125,7 @@ impl DataFolder {
     /// Opens the folder, or makes it (with its parents, readable by its owner alone).
     ///
     /// # Errors
-    /// When another process has it, a newer release wrote it, it holds something else, or the operating
+    /// When another process has it, a newer release or one that is too old wrote it, it holds something else, or the operating
     /// system refuses. A folder that is refused is left as it was.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, FolderError> {
         let path = path.as_ref();
@@ -194,6 +207,9 @@ fn settle_format(path: &Path) -> Result<(), FolderError> {
             match found {
                 Some(found) if found > FORMAT => {
                     Err(FolderError::NewerFormat { path: path.into(), found, supported: FORMAT })
+                }
+                Some(found) if found < FORMAT => {
+                    Err(FolderError::OlderFormat { path: path.into(), found, oldest: FORMAT })
                 }
                 Some(_) => Ok(()),
                 None => Err(FolderError::BadFormat { path: file }),

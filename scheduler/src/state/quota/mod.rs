@@ -22,6 +22,7 @@ use crate::resources::Tier;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tree::{Bar, Scope, Tree, UNLIMITED};
 
 /// Refuses an allowance that makes no sense.
@@ -215,14 +216,15 @@ pub struct Spending {
 /// The ledger.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Quota {
-    trees: BTreeMap<TreeKey, Tree>,
+    /// Shared by forks until one of them changes it.
+    trees: Arc<BTreeMap<TreeKey, Tree>>,
 }
 
 impl Quota {
     /// Sets an allowance, or lifts it.
     pub fn set(&mut self, key: &QuotaKey, allowance: Option<Allowance>, now: Now) {
         let (tree, scope) = parts(key);
-        self.trees.entry(tree.clone()).or_default().set(&scope, allowance, now);
+        Arc::make_mut(&mut self.trees).entry(tree.clone()).or_default().set(&scope, allowance, now);
         self.drop_if_empty(&tree, now);
     }
 
@@ -347,8 +349,9 @@ impl Quota {
 
     fn count(&mut self, account: &Account, stage: Stage, vcpu: u64, granted: bool, now: Now) {
         let scope = account.scope();
+        let trees = Arc::make_mut(&mut self.trees);
         for key in account.trees() {
-            self.trees.entry(key).or_default().charge(&scope, stage, vcpu, granted, now);
+            trees.entry(key).or_default().charge(&scope, stage, vcpu, granted, now);
         }
     }
 
@@ -356,7 +359,7 @@ impl Quota {
     pub fn refund(&mut self, account: &Account, stage: Stage, vcpu: u64, now: Now) {
         let scope = account.scope();
         for key in account.trees() {
-            if let Some(tree) = self.trees.get_mut(&key) {
+            if let Some(tree) = Arc::make_mut(&mut self.trees).get_mut(&key) {
                 tree.refund(&scope, stage, vcpu, now);
             }
             self.drop_if_empty(&key, now);
@@ -365,14 +368,14 @@ impl Quota {
 
     fn drop_if_empty(&mut self, key: &TreeKey, now: Now) {
         if self.trees.get(key).is_some_and(|tree| tree.is_empty(now)) {
-            self.trees.remove(key);
+            Arc::make_mut(&mut self.trees).remove(key);
         }
     }
 
     /// Every sum that is not what the allowances and the use of each node by itself make it.
     pub(super) fn check(&self, now: Now) -> Vec<String> {
         let mut broken = Vec::new();
-        for (key, tree) in &self.trees {
+        for (key, tree) in self.trees.iter() {
             let mut anew = tree.clone();
             anew.rebuild(now);
             for ((scope, was), (_, is)) in tree.branches().zip(anew.branches()) {

@@ -2,6 +2,7 @@
 
 use super::did::prerequisites;
 use super::{find_pool, is_as_asked};
+use crate::checkers::is_due;
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate_scheduler::State;
 use tidegate_scheduler::command::{
@@ -129,15 +130,22 @@ impl Account {
                 broken.push(format!("run {} of entry {} is gone", made.submit.name, made.index));
             }
         }
-        self.show(after, broken);
+        self.show_runs(is_due(index, after), after, broken);
+        self.show_the_rest(after, broken);
     }
 
     /// What a state that stands at some entry must show.
     pub(super) fn show(&self, state: &State, broken: &mut Vec<String>) {
+        self.show_runs(true, state, broken);
+        self.show_the_rest(state, broken);
+    }
+
+    /// That it has the runs; and where `each` is due, that each of them is as it was asked for.
+    fn show_runs(&self, each: bool, state: &State, broken: &mut Vec<String>) {
         let index = state.applied();
         let there =
             |made: &Made| made.index <= index && made.forgotten.is_none_or(|forgotten| forgotten > index);
-        for (id, made) in self.runs.iter().filter(|(_, made)| there(made)) {
+        for (id, made) in self.runs.iter().filter(|(_, made)| each && there(made)) {
             let is_so = |run: &Run| {
                 let after = run.terms.as_ref().map(|terms| terms.after.as_slice()).unwrap_or_default();
                 is_as_asked(&made.submit, run, state) && after == made.after
@@ -155,6 +163,11 @@ impl Account {
         if state.runs().len() != runs {
             broken.push(format!("there are {} runs, and clients made {runs}", state.runs().len()));
         }
+    }
+
+    /// Allowances, workspaces and pools.
+    fn show_the_rest(&self, state: &State, broken: &mut Vec<String>) {
+        let index = state.applied();
         for (key, register) in &self.allowances {
             let (is, asked) = (state.quota().allowance(key), register.at(index).copied());
             if is != asked {

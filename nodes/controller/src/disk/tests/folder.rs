@@ -25,7 +25,7 @@ fn made_private_with_its_parts() {
         let mode = fs::metadata(path.join(file)).expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{file}");
     }
-    assert_eq!(fs::read_to_string(path.join("format")).expect("read"), "tidegate 1\n");
+    assert_eq!(fs::read_to_string(path.join("format")).expect("read"), "tidegate 2\n");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("opened to others");
     drop(folder);
     DataFolder::open(&path).expect("opened");
@@ -51,12 +51,17 @@ fn a_second_opener_is_told_who_has_it() {
 }
 
 #[test]
-fn a_newer_or_unreadable_format_is_refused() {
+fn a_newer_an_older_or_unreadable_format_is_refused() {
     let dir = tempfile::tempdir().expect("a folder");
     drop(DataFolder::open(dir.path()).expect("made"));
-    fs::write(dir.path().join("format"), "tidegate 2\n").expect("written");
+    fs::write(dir.path().join("format"), "tidegate 3\n").expect("written");
     let error = DataFolder::open(dir.path()).expect_err("newer");
-    assert!(matches!(error, FolderError::NewerFormat { found: 2, supported: 1, .. }), "{error:?}");
+    assert!(matches!(error, FolderError::NewerFormat { found: 3, supported: 2, .. }), "{error:?}");
+    fs::write(dir.path().join("format"), "tidegate 1\n").expect("written");
+    let error = DataFolder::open(dir.path()).expect_err("older");
+    assert!(matches!(error, FolderError::OlderFormat { found: 1, oldest: 2, .. }), "{error:?}");
+    assert!(error.to_string().contains("choose an empty folder"), "{error}");
+    assert_eq!(fs::read_to_string(dir.path().join("format")).expect("read"), "tidegate 1\n");
     for garbage in [&b"banana"[..], &[0xff, 0xfe], b""] {
         fs::write(dir.path().join("format"), garbage).expect("written");
         let error = DataFolder::open(dir.path()).expect_err("unreadable");
