@@ -127,7 +127,7 @@ impl State {
             let now = self.now;
             let Some(run) = self.runs.get_mut(*id) else { continue };
             let order = self.pools.get(&run.pool).map(|pool| pool.settings.order);
-            if !order.is_some_and(|order| run.rises_at(order) <= now) {
+            if order.is_none_or(|order| run.rises_at(order) > now) {
                 continue;
             }
             run.band = run.band.higher();

@@ -35,7 +35,7 @@ pub(super) fn is_in_vain(state: &State, run: &Run) -> bool {
 /// Whether one of these has ended otherwise than it must.
 pub(super) fn is_unmet(state: &State, mut conditions: impl Iterator<Item = (RunId, DependsOn)>) -> bool {
     conditions.any(|(id, on)| {
-        let ending = state.run(id).and_then(|first| ending(first));
+        let ending = state.run(id).and_then(ending);
         ending.is_some_and(|ending| match on {
             DependsOn::Ended => false,
             DependsOn::Completed => ending != Ending::Completed,
