@@ -25,7 +25,9 @@ impl Index {
     /// The index of a whole state.
     pub fn of(state: &State) -> Index {
         let mut index = Index::default();
-        let runs = state.runs().iter().map(|(id, _)| Touched::Run(id));
+        // Of what has ended nothing waits.
+        let open = state.runs().iter().filter(|(_, run)| run.ended.is_none());
+        let runs = open.map(|(id, _)| Touched::Run(id));
         let nodes = state.nodes().map(|(id, _)| Touched::Node(id));
         let pools = state.pools().map(|(id, _)| Touched::Pool(id));
         runs.chain(nodes).chain(pools).for_each(|touched| index.refresh(touched, state));

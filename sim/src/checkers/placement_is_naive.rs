@@ -107,7 +107,8 @@ fn goes_before(
     other: &Waits<'_>,
 ) -> bool {
     let places = (runs::place(pool, one.id, one.run), runs::place(pool, other.id, other.run));
-    if places.0.0 == places.1.0
+    if shares.len() > 1
+        && places.0.0 == places.1.0
         && let (Some(mine), Some(theirs)) = (shares.get(one.run.team()), shares.get(other.run.team()))
     {
         if mine.is_less_than(*theirs) {

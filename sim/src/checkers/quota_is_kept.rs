@@ -206,10 +206,10 @@ impl QuotaIsKept {
 impl Checker for QuotaIsKept {
     fn applied(&mut self, at: &Applied<'_>, coverage: &mut Coverage, found: &mut Vec<String>) {
         let mut broken = Vec::new();
-        counted(at.after, &mut broken);
         granted(at.before, at.after, &mut broken);
         self.spend(at.before, at.after, coverage, &mut broken);
         if is_due(at.index, at.after) {
+            counted(at.after, &mut broken);
             mark(at.after, coverage);
             available(at.after, &mut broken);
         }
