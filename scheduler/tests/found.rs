@@ -3,7 +3,7 @@
 mod world;
 
 use tidegate_scheduler::command::{
-    After, ClientCommand, DependsOn, PoolSettings, QuotaKey, RunLimits, Scheduling, Submit,
+    After, ClientCommand, DependsOn, PoolSettings, QueueOrder, QuotaKey, RunLimits, Scheduling, Submit,
 };
 use tidegate_scheduler::message::{End, FromWorker};
 use tidegate_scheduler::resources::Need;
@@ -239,5 +239,17 @@ fn deleting_a_pool_that_is_being_deleted_is_not_refused() {
     assert_eq!(world.told(delete(true)), Ok(Outcome::Done));
     // Its run is asked to stop, and has not ended.
     assert_eq!(world.told(delete(false)), Ok(Outcome::Done));
+    world.check();
+}
+
+/// Seeds 235 and 516: what waited in a strict order stayed in the index when its pool went by the same entry.
+#[test]
+fn a_pool_that_goes_takes_its_queue_along_whatever_its_order() {
+    let mut world = World::new();
+    world.apply_pool(PoolSettings { order: QueueOrder::Strict, ..pool("main", 4, 0, 0) });
+    world.submit(run("a", 3, vcpu(1)));
+    let (workspace, pool) = ("default".into(), "main".into());
+    assert_eq!(world.told(ClientCommand::DeletePool { workspace, pool, force: true }), Ok(Outcome::Done));
+    assert_eq!(world.core.index().waiting(), 0);
     world.check();
 }

@@ -40,7 +40,11 @@ impl Index {
             Touched::Run(id) => {
                 let Some(run) = state.run(id) else { return };
                 self.dirty.insert(run.pool);
-                let order = state.pool(run.pool).map(|pool| pool.settings.order).unwrap_or_default();
+                // With its pool goes its queue, in whatever order it was.
+                let Some(order) = state.pool(run.pool).map(|pool| pool.settings.order) else {
+                    self.queues.remove(&run.pool);
+                    return;
+                };
                 let queue = self.queues.entry(run.pool).or_default();
                 queue.set(id, run, order);
                 if queue.is_empty() {
