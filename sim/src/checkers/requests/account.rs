@@ -130,22 +130,29 @@ impl Account {
                 broken.push(format!("run {} of entry {} is gone", made.submit.name, made.index));
             }
         }
-        self.show_runs(is_due(index, after), after, broken);
+        if is_due(index, after) {
+            self.show_each_run(after, broken);
+        }
         self.show_the_rest(after, broken);
     }
 
     /// What a state that stands at some entry must show.
     pub(super) fn show(&self, state: &State, broken: &mut Vec<String>) {
-        self.show_runs(true, state, broken);
+        self.show_each_run(state, broken);
         self.show_the_rest(state, broken);
     }
 
-    /// That it has the runs; and where `each` is due, that each of them is as it was asked for.
-    fn show_runs(&self, each: bool, state: &State, broken: &mut Vec<String>) {
-        let index = state.applied();
-        let there =
-            |made: &Made| made.index <= index && made.forgotten.is_none_or(|forgotten| forgotten > index);
-        for (id, made) in self.runs.iter().filter(|(_, made)| each && there(made)) {
+    /// The runs that are there after this entry.
+    fn there(&self, index: u64) -> impl Iterator<Item = (&RunId, &Made)> {
+        let there = move |made: &Made| {
+            made.index <= index && made.forgotten.is_none_or(|forgotten| forgotten > index)
+        };
+        self.runs.iter().filter(move |(_, made)| there(made))
+    }
+
+    /// That each run is as it was asked for.
+    fn show_each_run(&self, state: &State, broken: &mut Vec<String>) {
+        for (id, made) in self.there(state.applied()) {
             let is_so = |run: &Run| {
                 let after = run.terms.as_ref().map(|terms| terms.after.as_slice()).unwrap_or_default();
                 is_as_asked(&made.submit, run, state) && after == made.after
@@ -159,15 +166,15 @@ impl Account {
                 ));
             }
         }
-        let runs = self.runs.values().filter(|made| there(made)).count();
+    }
+
+    /// That there are as many runs as were made, and what was asked of allowances, workspaces and pools.
+    fn show_the_rest(&self, state: &State, broken: &mut Vec<String>) {
+        let index = state.applied();
+        let runs = self.there(index).count();
         if state.runs().len() != runs {
             broken.push(format!("there are {} runs, and clients made {runs}", state.runs().len()));
         }
-    }
-
-    /// Allowances, workspaces and pools.
-    fn show_the_rest(&self, state: &State, broken: &mut Vec<String>) {
-        let index = state.applied();
         for (key, register) in &self.allowances {
             let (is, asked) = (state.quota().allowance(key), register.at(index).copied());
             if is != asked {
