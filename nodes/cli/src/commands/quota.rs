@@ -49,7 +49,7 @@ pub(crate) struct Set {
     /// For this team of the workspace
     #[arg(long, value_name = "TEAM", requires = "for_workspace")]
     for_team: Option<String>,
-    /// vCPU that are its own, taken back from borrowers when needed
+    /// vCPU of its own: when some are free it comes before borrowers
     #[arg(long, value_name = "VCPU", conflicts_with = "limit")]
     nominal: Option<u64>,
     /// vCPU that it may have beyond its own; without it, all that nobody needs

@@ -49,7 +49,7 @@ pub struct QuotaView {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct QuotaAllowance {
-    /// Its own: taken back from borrowers when it is needed. What its parts are granted is part of it.
+    /// Its own: it comes before all that borrow when some are free. What its parts are granted is part of it.
     #[serde(default)]
     pub nominal: u64,
     /// What it may have beyond, while others do not need it; all that there is when absent.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Allowance {
-    /// vCPU that are its own: reclaimed from borrowers when it needs them.
+    /// vCPU that are its own: it comes before all that borrow when some are free.
     pub nominal: u64,
     /// vCPU that it may have beyond `nominal`, while others do not need them; all that there are when absent.
     pub borrowing_limit: Option<u64>,
